@@ -1,0 +1,60 @@
+-- The log of every change and every attempt. Rows are only ever added.
+CREATE TABLE audit_logs (
+    id          UUID NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    action      TEXT NOT NULL,
+    outcome     TEXT NOT NULL,
+    actor_type  TEXT NOT NULL,
+    actor_id    UUID,
+    target_type TEXT NOT NULL,
+    target_id   UUID,
+    request_id  TEXT NOT NULL,
+    ip_digest   BYTEA,
+    envelope    BYTEA NOT NULL, -- the entry itself: what is hashed, chained and shown
+    CONSTRAINT audit_logs_pkey PRIMARY KEY (occurred_at, id)
+);
+
+CREATE INDEX audit_logs_actor_idx ON audit_logs (actor_id, occurred_at, id) WHERE actor_id IS NOT NULL;
+CREATE INDEX audit_logs_target_idx ON audit_logs (target_id, occurred_at, id) WHERE target_id IS NOT NULL;
+CREATE INDEX audit_logs_action_idx ON audit_logs (action, occurred_at, id);
+CREATE INDEX audit_logs_refused_idx ON audit_logs (outcome, occurred_at, id) WHERE outcome <> 'success';
+CREATE INDEX audit_logs_ip_idx ON audit_logs (ip_digest, occurred_at, id) WHERE ip_digest IS NOT NULL;
+CREATE INDEX audit_logs_request_idx ON audit_logs (request_id) WHERE request_id <> '';
+
+-- Committed entries that have no position yet.
+CREATE TABLE audit_queue (
+    occurred_at TIMESTAMPTZ NOT NULL,
+    entry_id    UUID NOT NULL,
+    CONSTRAINT audit_queue_pkey PRIMARY KEY (occurred_at, entry_id)
+);
+
+-- The gapless order of the entries, and the chain over them.
+CREATE TABLE audit_seals (
+    position    BIGINT NOT NULL,
+    entry_id    UUID NOT NULL,
+    occurred_at TIMESTAMPTZ NOT NULL,
+    entry_hash  BYTEA NOT NULL,
+    chain_hash  BYTEA NOT NULL,
+    sealed_at   TIMESTAMPTZ NOT NULL,
+    CONSTRAINT audit_seals_pkey PRIMARY KEY (position)
+);
+CREATE UNIQUE INDEX audit_seals_entry_id_key ON audit_seals (entry_id);
+
+-- Signatures over the chain, one a minute while it grows.
+CREATE TABLE audit_heads (
+    number     BIGINT NOT NULL,
+    position   BIGINT NOT NULL,
+    chain_hash BYTEA NOT NULL,
+    signed_at  TIMESTAMPTZ NOT NULL,
+    previous   BYTEA NOT NULL, -- SHA-256 of the signature before
+    key_id     TEXT NOT NULL,
+    signature  BYTEA NOT NULL,
+    CONSTRAINT audit_heads_pkey PRIMARY KEY (number)
+);
+
+CREATE TRIGGER audit_logs_no_update BEFORE UPDATE ON audit_logs BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only'); END;
+CREATE TRIGGER audit_logs_no_delete BEFORE DELETE ON audit_logs BEGIN SELECT RAISE(ABORT, 'audit_logs is append-only'); END;
+CREATE TRIGGER audit_seals_no_update BEFORE UPDATE ON audit_seals BEGIN SELECT RAISE(ABORT, 'audit_seals is append-only'); END;
+CREATE TRIGGER audit_seals_no_delete BEFORE DELETE ON audit_seals BEGIN SELECT RAISE(ABORT, 'audit_seals is append-only'); END;
+CREATE TRIGGER audit_heads_no_update BEFORE UPDATE ON audit_heads BEGIN SELECT RAISE(ABORT, 'audit_heads is append-only'); END;
+CREATE TRIGGER audit_heads_no_delete BEFORE DELETE ON audit_heads BEGIN SELECT RAISE(ABORT, 'audit_heads is append-only'); END;
