@@ -57,7 +57,10 @@ type Actor struct {
 	Permissions []Permission // sorted
 	AMR         []string     // how the person signed in (RFC 8176)
 	AuthTime    time.Time    // when they did
-	Origin      Origin
+	// MustChangePassword holds for a person who was given a password by
+	// somebody else: until they choose their own, nothing else is open.
+	MustChangePassword bool
+	Origin             Origin
 }
 
 // Of returns an anonymous actor with the given origin.
