@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -67,6 +68,8 @@ type Checker struct {
 	now      func() time.Time
 	log      *slog.Logger
 	known    *otter.Cache[session.ID, *principal]
+
+	hits, misses atomic.Uint64
 }
 
 // New returns a Checker.
@@ -164,8 +167,10 @@ func (c *Checker) find(ctx context.Context, id session.ID) (*principal, error) {
 	trust := c.feed.Trust()
 	p, known := c.known.GetIfPresent(id)
 	if known && trust == epoch.Fresh && c.counts(p) {
+		c.hits.Add(1)
 		return p, nil
 	}
+	c.misses.Add(1)
 	if !known && trust == epoch.Fresh {
 		if p, ok := c.shared.get(ctx, id); ok && c.counts(p) {
 			c.known.Set(id, p)
@@ -184,6 +189,9 @@ func (c *Checker) find(ctx context.Context, id session.ID) (*principal, error) {
 	}
 	return nil, err
 }
+
+// Stats returns how many checks were answered from memory and how many not.
+func (c *Checker) Stats() (hits, misses uint64) { return c.hits.Load(), c.misses.Load() }
 
 // counts reports whether a remembered principal is still the latest.
 func (c *Checker) counts(p *principal) bool {

@@ -124,12 +124,12 @@ type PublicKey struct {
 	PKIX []byte `json:"pkix"` // Ed25519
 }
 
-// PublicKeys returns every key that ever signed a head, for a verifier who
-// has nothing else.
+// PublicKeys returns every key that ever signed a head and was not withdrawn,
+// for a verifier who has nothing else.
 func (l *Log) PublicKeys() ([]PublicKey, error) {
 	var list []PublicKey
 	for _, k := range l.keys.List() {
-		if k.Purpose != keyring.AuditHead {
+		if k.Purpose != keyring.AuditHead || k.Status == keyring.Withdrawn {
 			continue
 		}
 		list = append(list, PublicKey{k.ID.String(), k.Public})

@@ -23,7 +23,7 @@ type Filter struct {
 	Target    AnyID
 	Action    Action
 	Outcome   Outcome
-	IP        netip.Addr // found for 30 days
+	IP        netip.Addr // found for 15 to 30 days, while the key of its digest lives
 	RequestID string
 	From, To  time.Time // from inclusive, to exclusive
 }

@@ -12,6 +12,7 @@ import (
 
 const (
 	repeatWindow = time.Minute
+	flushEvery   = 5 * time.Second
 	maxRepeats   = 10_000
 )
 

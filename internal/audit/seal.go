@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 const (
 	sealEvery = 200 * time.Millisecond
 	signEvery = time.Minute
+	lastRound = 5 * time.Second
 	sealBatch = 500
 	sealLock  = "gatehouse audit seal"
 )
@@ -37,32 +37,44 @@ func chainHash(position int64, before, entry []byte) []byte {
 // root is what stands before the first entry.
 func root() []byte { return make([]byte, sha256.Size) }
 
-// Run seals and signs until ctx ends, and once more then.
+// Run seals and signs until ctx ends, and once more then. One node of an
+// installation is enough; more do no harm.
 func (l *Log) Run(ctx context.Context) error {
-	tick := time.NewTicker(sealEvery)
+	return l.repeat(ctx, sealEvery, "seal the log", func(ctx context.Context, last bool) error {
+		if err := l.Seal(ctx); err != nil {
+			return err
+		}
+		return l.Sign(ctx, last)
+	})
+}
+
+// RunSummaries writes the summaries of repeated attempts until ctx ends, and
+// the rest then. Every node that calls Observe runs it.
+func (l *Log) RunSummaries(ctx context.Context) error {
+	return l.repeat(ctx, flushEvery, "write summaries to the log", l.FlushRepeats)
+}
+
+// repeat calls fn until ctx ends and a last time then. What fails is tried
+// again at the next call.
+func (l *Log) repeat(
+	ctx context.Context, every time.Duration, what string, fn func(ctx context.Context, last bool) error,
+) error {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			l.round(ctx, false)
+			if err := fn(ctx, false); err != nil && ctx.Err() == nil {
+				l.log.ErrorContext(ctx, what, "error", err)
+			}
 		case <-ctx.Done():
-			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-			l.round(last, true)
-			cancel()
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastRound)
+			defer cancel()
+			if err := fn(last, true); err != nil {
+				l.log.ErrorContext(last, what, "error", err)
+			}
 			return nil
 		}
-	}
-}
-
-// round does what is due. What fails is tried again at the next.
-func (l *Log) round(ctx context.Context, last bool) {
-	err := l.FlushRepeats(ctx, last)
-	sealErr := l.Seal(ctx)
-	if sealErr == nil {
-		sealErr = l.Sign(ctx, last)
-	}
-	if err := errors.Join(err, sealErr); err != nil && ctx.Err() == nil {
-		l.log.ErrorContext(ctx, "seal the log", "error", err)
 	}
 }
 

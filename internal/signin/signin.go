@@ -110,7 +110,9 @@ func (s *Service) login(ctx context.Context, by actor.Actor, c Credentials) (Sig
 		return SignedIn{}, err
 	}
 	account := throttle.ByAccount(digest, "login")
-	if err := s.Limits.Peek(ctx, account, failures()).Err(); err != nil {
+	// Counted before the password is looked at, so that tries at once don't
+	// slip past; one that succeeds wipes the count.
+	if err := s.Limits.Allow(ctx, account, failures()).Err(); err != nil {
 		return SignedIn{}, err
 	}
 	found, err := s.Users.FindLogin(ctx, s.DB, c.Identifier)
@@ -122,7 +124,6 @@ func (s *Service) login(ctx context.Context, by actor.Actor, c Credentials) (Sig
 		return SignedIn{}, err
 	}
 	if !match {
-		s.Limits.Fail(ctx, account, failures())
 		return SignedIn{}, s.refuse(ctx, by, c, found.User, ErrCredentials)
 	}
 	if err := requireAble(found.User); err != nil {

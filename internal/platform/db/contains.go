@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -23,30 +24,30 @@ func (d *DB) Contains(ctx context.Context, table, column, fragment string, args 
 		*args = append(*args, "%"+escapeLike(fragment)+"%")
 		return table + "." + column + " LIKE " + placeholder(args), nil
 	}
-	indexed := utf8.RuneCountInString(fragment) >= 3
-	if indexed {
-		few, err := d.matchesFew(ctx, table, column, fragment)
-		if err != nil {
-			return "", err
-		}
-		indexed = few
+	*args = append(*args, fragment)
+	exact := "instr(" + table + "." + column + ", " + placeholder(args) + ") > 0"
+	if utf8.RuneCountInString(fragment) < 3 {
+		return exact, nil
 	}
-	if !indexed {
-		*args = append(*args, fragment)
-		return "instr(" + table + "." + column + ", " + placeholder(args) + ") > 0", nil
+	rows, err := d.matches(ctx, table, column, fragment)
+	if err != nil || len(rows) > fewMatches {
+		return exact, err
 	}
-	*args = append(*args, ftsPhrase(fragment))
-	search := table + "_search"
-	return table + ".rowid IN (SELECT " + search + ".rowid FROM " + search +
-		" WHERE " + search + "." + column + " MATCH " + placeholder(args) + ")", nil
+	list, err := json.Marshal(rows)
+	if err != nil {
+		return "", err
+	}
+	*args = append(*args, string(list))
+	return table + ".rowid IN (SELECT value FROM json_each(" + placeholder(args) + ")) AND " + exact, nil
 }
 
-func (d *DB) matchesFew(ctx context.Context, table, column, fragment string) (bool, error) {
+// matches returns the numbers of the rows that hold fragment, of more than
+// fewMatches one more than those.
+func (d *DB) matches(ctx context.Context, table, column, fragment string) ([]int64, error) {
+	scan := func(s Scanner) (n int64, err error) { return n, s.Scan(&n) }
 	search := table + "_search"
-	var n int
-	err := d.QueryRow(ctx, "SELECT count(*) FROM (SELECT 1 FROM "+search+" WHERE "+search+"."+column+" MATCH $1 LIMIT $2)",
-		ftsPhrase(fragment), fewMatches+1).Scan(&n)
-	return n <= fewMatches, err
+	return List(ctx, d, scan, "SELECT rowid FROM "+search+" WHERE "+search+"."+column+" MATCH $1 LIMIT $2",
+		ftsPhrase(fragment), fewMatches+1)
 }
 
 func placeholder(args *[]any) string { return "$" + strconv.Itoa(len(*args)) }

@@ -59,6 +59,9 @@ func (Key) GoString() string { return redacted }
 // LogValue returns "[redacted]".
 func (Key) LogValue() slog.Value { return slog.StringValue(redacted) }
 
+// MarshalText returns "[redacted]", so that no encoder writes the key.
+func (Key) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
 // Derive returns the key for one purpose (HKDF-SHA-256, RFC 5869).
 func (k Key) Derive(purpose string) Key {
 	out, err := hkdf.Key(sha256.New, k[:], nil, purpose, len(Key{}))

@@ -24,10 +24,6 @@ CREATE TABLE users (
         CHECK (account_status IN ('active', 'pending', 'suspended', 'deactivated'))
 );
 
--- They decide races for a name, and the first also carries the listing by e-mail.
-CREATE UNIQUE INDEX users_canonical_email_key ON users (canonical_email) WHERE deleted_at IS NULL;
-CREATE UNIQUE INDEX users_canonical_username_key ON users (canonical_username) WHERE deleted_at IS NULL;
-
 -- One for each order of the listing; the id makes the key of a page unique.
 CREATE INDEX users_created_at_idx ON users (created_at, id) WHERE deleted_at IS NULL;
 CREATE INDEX users_last_login_at_idx ON users (last_login_at, id) WHERE deleted_at IS NULL;

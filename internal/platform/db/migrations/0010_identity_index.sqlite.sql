@@ -1,3 +1,9 @@
+-- They decide races for a name, and the one on e-mail also carries the listing
+-- by it. Of a person whose names are both taken the address is told: SQLite
+-- checks indexes in the reverse of the order they were made in.
+CREATE UNIQUE INDEX users_canonical_username_key ON users (canonical_username) WHERE deleted_at IS NULL;
+CREATE UNIQUE INDEX users_canonical_email_key ON users (canonical_email) WHERE deleted_at IS NULL;
+
 -- An index of every three characters in a row. It holds no text of its own
 -- but follows users by row number.
 CREATE VIRTUAL TABLE users_search USING fts5(

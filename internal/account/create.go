@@ -1,0 +1,91 @@
+package account
+
+import (
+	"context"
+
+	"gatehouse/internal/actor"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/idempotency"
+	"gatehouse/internal/identity"
+	"gatehouse/internal/platform/db"
+	"gatehouse/internal/platform/errs"
+	"gatehouse/internal/rbac"
+)
+
+// NewPerson is a person to be.
+type NewPerson struct {
+	identity.NewUser
+	Roles []string // names or ids, besides "user"
+	// Request is what an Idempotency-Key of the actor stands for: the request
+	// as it came, with the password rather than its hash, which differs each
+	// time. It may hold secrets.
+	Request any
+}
+
+// Create adds a person. It needs PermWrite, for roles also rbac.PermAssign and
+// every permission of theirs. It returns a validation error,
+// identity.ErrEmailTaken or identity.ErrUsernameTaken. A repeat under the same
+// Idempotency-Key gets the first answer.
+func (s *Service) Create(ctx context.Context, by actor.Actor, n NewPerson) (Person, error) {
+	if err := by.Require(PermWrite); err != nil {
+		return Person{}, err
+	}
+	if len(n.Roles) > 0 {
+		if err := by.Require(rbac.PermAssign); err != nil {
+			return Person{}, err
+		}
+	}
+	if err := n.Check(); err != nil {
+		return Person{}, err
+	}
+	created, err := idempotency.Do(ctx, s.idempotency, by, string(UserCreated), n.Request, func(tx *db.Tx) (Person, error) {
+		return s.createTx(ctx, tx, by, n)
+	})
+	if db.IsForeignKey(err) { // a role was deleted meanwhile
+		return Person{}, errs.InvalidField("roles", "unknown_role", "must be names or ids of roles")
+	}
+	return created, err
+}
+
+// CreateFirst adds the first administrator, whose address counts as verified.
+// Of many attempts at once one succeeds (PW-9); ErrSetUp is returned once
+// there is anybody. Whoever calls it has proven to be the operator.
+func (s *Service) CreateFirst(ctx context.Context, by actor.Actor, n identity.NewUser) (Person, error) {
+	var first Person
+	n.EmailVerified = true
+	err := s.db.Tx(ctx, func(tx *db.Tx) error {
+		return s.roles.KeepAdmin(ctx, tx, identity.UserID{}, func() error {
+			empty, err := s.users.IsEmpty(ctx, tx)
+			if err != nil {
+				return err
+			}
+			if !empty {
+				return ErrSetUp
+			}
+			operator := actor.ForSystem("setup")
+			operator.Origin = by.Origin
+			first, err = s.createTx(ctx, tx, operator, NewPerson{NewUser: n, Roles: []string{rbac.Admin}})
+			return err
+		})
+	})
+	return first, err
+}
+
+func (s *Service) createTx(ctx context.Context, tx *db.Tx, by actor.Actor, n NewPerson) (Person, error) {
+	u, err := s.users.Insert(ctx, tx, n.NewUser)
+	if err != nil {
+		return Person{}, err
+	}
+	roles, err := s.roles.GrantTx(ctx, tx, by, u.ID, "roles", n.Roles)
+	if err != nil {
+		return Person{}, err
+	}
+	changed := changes(identity.User{}, u)
+	changed["account_status"] = audit.Change{To: u.Status}
+	if len(n.Roles) > 0 {
+		changed["roles"] = audit.Change{To: roles}
+	}
+	return Person{User: u, Roles: roles}, s.log.Append(ctx, tx, by, audit.Event{
+		Action: UserCreated, Target: audit.Person(u.ID), Changes: changed,
+	})
+}

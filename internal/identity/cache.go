@@ -1,0 +1,94 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+const (
+	cachedUsers = 10_000
+	cacheTTL    = time.Hour
+)
+
+// cache holds people in memory. A person who is forgotten while being read is
+// not remembered, so that no reading from before a change outlives it.
+type cache struct {
+	users *otter.Cache[UserID, User]
+
+	mu      sync.Mutex
+	reading map[UserID]*reading
+}
+
+// reading is one or more reads of a person that are under way.
+type reading struct {
+	readers int
+	stale   bool
+}
+
+func newCache() (*cache, error) {
+	users, err := otter.New(&otter.Options[UserID, User]{
+		MaximumSize:      cachedUsers,
+		ExpiryCalculator: otter.ExpiryWriting[UserID, User](cacheTTL),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("identity: memory for people: %w", err)
+	}
+	return &cache{users: users, reading: map[UserID]*reading{}}, nil
+}
+
+// Cached returns the person from memory, or reads and remembers them. Every
+// node must be told by Forget of every change.
+func (s *Service) Cached(ctx context.Context, u UserID) (User, error) {
+	c := s.cache
+	if found, ok := c.users.GetIfPresent(u); ok {
+		return found, nil
+	}
+	r := c.begin(u)
+	found, err := s.Find(ctx, s.db, u)
+	c.end(u, r, found, err == nil)
+	return found, err
+}
+
+// Forget drops the person from memory. Call it after the commit of a change,
+// on every node.
+func (s *Service) Forget(u UserID) {
+	c := s.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.reading[u]; r != nil {
+		r.stale = true
+		delete(c.reading, u)
+	}
+	c.users.Invalidate(u)
+}
+
+func (c *cache) begin(u UserID) *reading {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.reading[u]
+	if r == nil {
+		r = &reading{}
+		c.reading[u] = r
+	}
+	r.readers++
+	return r
+}
+
+func (c *cache) end(u UserID, r *reading, found User, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r.readers--
+	if r.stale {
+		return
+	}
+	if r.readers == 0 {
+		delete(c.reading, u)
+	}
+	if ok {
+		c.users.Set(u, found)
+	}
+}
