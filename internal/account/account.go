@@ -8,6 +8,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/idempotency"
 	"gatehouse/internal/identity"
+	"gatehouse/internal/password"
 	"gatehouse/internal/platform/db"
 	"gatehouse/internal/platform/errs"
 	"gatehouse/internal/rbac"
@@ -47,6 +48,7 @@ var ErrSetUp = errs.New(errs.Conflict, "already_set_up", "There are accounts alr
 type Deps struct {
 	DB          *db.DB
 	Users       *identity.Service
+	Passwords   *password.Service
 	Roles       *rbac.Service
 	Sessions    *session.Service
 	Log         *audit.Log
@@ -57,6 +59,7 @@ type Deps struct {
 type Service struct {
 	db          *db.DB
 	users       *identity.Service
+	passwords   *password.Service
 	roles       *rbac.Service
 	sessions    *session.Service
 	log         *audit.Log
@@ -66,7 +69,7 @@ type Service struct {
 // New returns a Service.
 func New(d Deps) *Service {
 	return &Service{
-		db: d.DB, users: d.Users, roles: d.Roles, sessions: d.Sessions, log: d.Log, idempotency: d.Idempotency,
+		db: d.DB, users: d.Users, passwords: d.Passwords, roles: d.Roles, sessions: d.Sessions, log: d.Log, idempotency: d.Idempotency,
 	}
 }
 

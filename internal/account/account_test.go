@@ -38,7 +38,7 @@ type world struct {
 	accounts *account.Service
 }
 
-var root = actor.ForSystem("test")
+func root() actor.Actor { return actor.ForSystem("test") }
 
 func mustWorld(tb testing.TB, d *db.DB) world {
 	tb.Helper()
@@ -84,7 +84,7 @@ func draft(name string, roles ...string) account.NewPerson {
 
 func (w world) person(name string, roles ...string) account.Person {
 	w.Helper()
-	p, err := w.accounts.Create(context.Background(), root, draft(name, roles...))
+	p, err := w.accounts.Create(context.Background(), root(), draft(name, roles...))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func (w world) as(u identity.UserID) actor.Actor {
 
 func (w world) find(u identity.UserID) account.Person {
 	w.Helper()
-	p, err := w.accounts.Find(context.Background(), root, u)
+	p, err := w.accounts.Find(context.Background(), root(), u)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func (w world) signIn(u identity.UserID) {
 
 func (w world) live(u identity.UserID) int {
 	w.Helper()
-	list, err := w.sessions.List(context.Background(), root, u)
+	list, err := w.sessions.List(context.Background(), root(), u)
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -168,13 +168,13 @@ func TestCreate(t *testing.T) {
 		if diff := cmp.Diff(map[string]int{"user.created": 1}, w.entries(p.ID)); diff != "" {
 			t.Error(diff)
 		}
-		pending, err := w.accounts.Create(ctx, root, account.NewPerson{NewUser: identity.NewUser{Email: "b@example.com"}})
+		pending, err := w.accounts.Create(ctx, root(), account.NewPerson{NewUser: identity.NewUser{Email: "b@example.com"}})
 		if err != nil || pending.Status != identity.Pending {
 			t.Errorf("without a password: %+v, %v", pending, err)
 		}
-		_, err = w.accounts.Create(ctx, root, draft("ADA"))
+		_, err = w.accounts.Create(ctx, root(), draft("ADA"))
 		w.want(err, identity.ErrEmailTaken)
-		_, err = w.accounts.Create(ctx, root, draft("eve", "nothing"))
+		_, err = w.accounts.Create(ctx, root(), draft("eve", "nothing"))
 		if errs.KindOf(err) != errs.Invalid {
 			t.Errorf("with an unknown role: %v", err)
 		}
@@ -255,7 +255,7 @@ func TestCreateFirst_OfManyAtOnceOneSucceeds(t *testing.T) {
 				w.want(err, account.ErrSetUp)
 			}
 		}
-		page, err := w.accounts.List(ctx, root, account.Query{Role: rbac.Admin})
+		page, err := w.accounts.List(ctx, root(), account.Query{Role: rbac.Admin})
 		if err != nil || won != 1 || len(page.People) != 1 {
 			t.Errorf("%d succeeded, %d administrators, %v", won, len(page.People), err)
 		}
@@ -351,9 +351,9 @@ func TestFindAndList_NeedThePermissionAndMaskThePhone(t *testing.T) {
 		w.want(err, actor.ErrForbidden)
 		_, err = w.accounts.List(ctx, w.as(other.ID), account.Query{})
 		w.want(err, actor.ErrForbidden)
-		_, err = w.accounts.Find(ctx, root, id.New[actor.Subject](time.Now()))
+		_, err = w.accounts.Find(ctx, root(), id.New[actor.Subject](time.Now()))
 		w.want(err, identity.ErrNotFound)
-		_, err = w.accounts.List(ctx, root, account.Query{Query: identity.Query{Sort: "password_hash", Status: "gone", Search: "\x00"}})
+		_, err = w.accounts.List(ctx, root(), account.Query{Query: identity.Query{Sort: "password_hash", Status: "gone", Search: "\x00"}})
 		if errs.KindOf(err) != errs.Invalid {
 			t.Errorf("a bad query: %v", err)
 		}
@@ -365,23 +365,23 @@ func TestUpdate(t *testing.T) {
 	each(t, func(t *testing.T, w world) {
 		ctx := context.Background()
 		p := w.person("ada")
-		now, err := w.accounts.Update(ctx, root, p.ID, p.Version, account.UserChange{
+		now, err := w.accounts.Update(ctx, root(), p.ID, p.Version, account.UserChange{
 			ProfileChange: account.ProfileChange{LastName: ptr("Lovelace")}, Email: ptr("countess@example.com"),
 		})
 		if err != nil || now.Email != "countess@example.com" || now.EmailVerified || now.LastName != "Lovelace" || now.Username != "ada" {
 			t.Errorf("Update = %+v, %v", now, err)
 		}
-		now, err = w.accounts.Update(ctx, root, p.ID, 0, account.UserChange{Email: ptr("Countess@example.com"), EmailVerified: ptr(true)})
+		now, err = w.accounts.Update(ctx, root(), p.ID, 0, account.UserChange{Email: ptr("Countess@example.com"), EmailVerified: ptr(true)})
 		if err != nil || !now.EmailVerified || now.Version != 3 {
 			t.Errorf("Update = %+v, %v", now, err)
 		}
-		now, err = w.accounts.Update(ctx, root, p.ID, 0, account.UserChange{Email: ptr("COUNTESS@example.com")})
+		now, err = w.accounts.Update(ctx, root(), p.ID, 0, account.UserChange{Email: ptr("COUNTESS@example.com")})
 		if err != nil || !now.EmailVerified {
 			t.Errorf("the same address in another case is not verified: %+v, %v", now, err)
 		}
-		_, err = w.accounts.Update(ctx, root, p.ID, 1, account.UserChange{})
+		_, err = w.accounts.Update(ctx, root(), p.ID, 1, account.UserChange{})
 		w.want(err, identity.ErrChanged)
-		_, err = w.accounts.Update(ctx, root, id.New[actor.Subject](time.Now()), 0, account.UserChange{})
+		_, err = w.accounts.Update(ctx, root(), id.New[actor.Subject](time.Now()), 0, account.UserChange{})
 		w.want(err, identity.ErrNotFound)
 		_, err = w.accounts.Update(ctx, w.as(p.ID), p.ID, 0, account.UserChange{})
 		w.want(err, actor.ErrForbidden)
@@ -398,7 +398,7 @@ func TestUpdate_SuspendEndsSessions(t *testing.T) {
 		p := w.person("ada")
 		w.signIn(p.ID)
 		set := func(status identity.Status) (account.Person, error) {
-			return w.accounts.Update(ctx, root, p.ID, 0, account.UserChange{Status: &status})
+			return w.accounts.Update(ctx, root(), p.ID, 0, account.UserChange{Status: &status})
 		}
 		now, err := set(identity.Suspended)
 		if err != nil || now.Status != identity.Suspended || now.Epoch != 2 || w.live(p.ID) != 0 {
@@ -427,25 +427,25 @@ func TestDeleteAndRestore(t *testing.T) {
 		ctx := context.Background()
 		p := w.person("ada", "support")
 		w.signIn(p.ID)
-		w.want(w.accounts.Delete(ctx, root, p.ID, 9), identity.ErrChanged)
-		w.want(w.accounts.Delete(ctx, root, p.ID, p.Version), nil)
+		w.want(w.accounts.Delete(ctx, root(), p.ID, 9), identity.ErrChanged)
+		w.want(w.accounts.Delete(ctx, root(), p.ID, p.Version), nil)
 		if got := w.find(p.ID); got.Status != identity.Deleted || got.DeletedAt.IsZero() || w.live(p.ID) != 0 {
 			t.Errorf("deleted: %+v", got)
 		}
-		w.want(w.accounts.Delete(ctx, root, p.ID, 0), identity.ErrNotFound)
-		_, err := w.accounts.Update(ctx, root, p.ID, 0, account.UserChange{})
+		w.want(w.accounts.Delete(ctx, root(), p.ID, 0), identity.ErrNotFound)
+		_, err := w.accounts.Update(ctx, root(), p.ID, 0, account.UserChange{})
 		w.want(err, identity.ErrNotFound)
 		second := w.person("ada")
-		_, err = w.accounts.Restore(ctx, root, p.ID)
+		_, err = w.accounts.Restore(ctx, root(), p.ID)
 		w.want(err, identity.ErrEmailTaken)
-		w.want(w.accounts.Delete(ctx, root, second.ID, 0), nil)
+		w.want(w.accounts.Delete(ctx, root(), second.ID, 0), nil)
 		for range 2 { // a repeat changes nothing
-			got, err := w.accounts.Restore(ctx, root, p.ID)
+			got, err := w.accounts.Restore(ctx, root(), p.ID)
 			if err != nil || got.Status != identity.Active || !slices.Contains(got.Roles, "support") {
 				t.Errorf("restored: %+v, %v", got, err)
 			}
 		}
-		_, err = w.accounts.Restore(ctx, root, id.New[actor.Subject](time.Now()))
+		_, err = w.accounts.Restore(ctx, root(), id.New[actor.Subject](time.Now()))
 		w.want(err, identity.ErrNotFound)
 		if diff := cmp.Diff(map[string]int{"user.created": 1, "user.deleted": 1, "user.restored": 1}, w.entries(p.ID)); diff != "" {
 			t.Error(diff)
@@ -467,7 +467,7 @@ func TestNobodyChangesAnAccountAboveThem(t *testing.T) {
 		_, err = w.accounts.Update(ctx, support, admin.ID, 0, account.UserChange{Status: ptr(identity.Suspended)})
 		w.want(err, actor.ErrForbidden)
 		w.want(w.accounts.Delete(ctx, support, admin.ID, 0), actor.ErrForbidden)
-		w.want(w.accounts.Delete(ctx, root, admin.ID, 0), nil)
+		w.want(w.accounts.Delete(ctx, root(), admin.ID, 0), nil)
 		_, err = w.accounts.Restore(ctx, support, admin.ID)
 		w.want(err, actor.ErrForbidden)
 		if diff := cmp.Diff(map[string]int{"user.created": 1, "user.deleted": 1}, w.entries(admin.ID)); diff != "" {
@@ -482,29 +482,29 @@ func TestLastAdmin_CannotBeLockedOut(t *testing.T) {
 		ctx := context.Background()
 		p := w.person("root", "admin")
 		w.person("pending", "admin")
-		w.want(w.accounts.Delete(ctx, root, w.person("other").ID, 0), nil)
-		pending, err := w.accounts.Create(ctx, root, account.NewPerson{NewUser: identity.NewUser{Email: "n@example.com"}, Roles: []string{"admin"}})
+		w.want(w.accounts.Delete(ctx, root(), w.person("other").ID, 0), nil)
+		pending, err := w.accounts.Create(ctx, root(), account.NewPerson{NewUser: identity.NewUser{Email: "n@example.com"}, Roles: []string{"admin"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		second := w.person("second", "admin")
-		w.want(w.accounts.Delete(ctx, root, second.ID, 0), nil)
-		page, err := w.accounts.List(ctx, root, account.Query{Query: identity.Query{Search: "pending@"}})
+		w.want(w.accounts.Delete(ctx, root(), second.ID, 0), nil)
+		page, err := w.accounts.List(ctx, root(), account.Query{Query: identity.Query{Search: "pending@"}})
 		if err != nil || len(page.People) != 1 {
 			t.Fatal(page, err)
 		}
-		w.want(w.accounts.Delete(ctx, root, page.People[0].ID, 0), nil)
-		w.want(w.accounts.Delete(ctx, root, p.ID, 0), rbac.ErrLastAdmin)
+		w.want(w.accounts.Delete(ctx, root(), page.People[0].ID, 0), nil)
+		w.want(w.accounts.Delete(ctx, root(), p.ID, 0), rbac.ErrLastAdmin)
 		for _, c := range []account.UserChange{
 			{Status: ptr(identity.Suspended)}, {EmailVerified: ptr(false)}, {Email: ptr("new@example.com")},
 		} {
-			_, err = w.accounts.Update(ctx, root, p.ID, 0, c)
+			_, err = w.accounts.Update(ctx, root(), p.ID, 0, c)
 			w.want(err, rbac.ErrLastAdmin)
 		}
 		if diff := cmp.Diff(p, w.find(p.ID)); diff != "" {
 			t.Error(diff)
 		}
-		_, err = w.accounts.Update(ctx, root, p.ID, 0, account.UserChange{Email: ptr("new@example.com"), EmailVerified: ptr(true)})
+		_, err = w.accounts.Update(ctx, root(), p.ID, 0, account.UserChange{Email: ptr("new@example.com"), EmailVerified: ptr(true)})
 		w.want(err, nil)
 		w.want(w.accounts.Delete(ctx, w.as(p.ID), pending.ID, 0), nil)
 	})

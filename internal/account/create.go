@@ -7,15 +7,19 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/idempotency"
 	"gatehouse/internal/identity"
+	"gatehouse/internal/password"
 	"gatehouse/internal/platform/db"
 	"gatehouse/internal/platform/errs"
+	"gatehouse/internal/platform/secret"
 	"gatehouse/internal/rbac"
 )
 
 // NewPerson is a person to be.
 type NewPerson struct {
 	identity.NewUser
-	Roles []string // names or ids, besides "user"
+	// Password is checked and hashed into PasswordHash. "" leaves that as it is.
+	Password secret.String
+	Roles    []string // names or ids, besides "user"
 	// Request is what an Idempotency-Key of the actor stands for: the request
 	// as it came, with the password rather than its hash, which differs each
 	// time. It may hold secrets.
@@ -23,9 +27,9 @@ type NewPerson struct {
 }
 
 // Create adds a person. It needs PermWrite, for roles also rbac.PermAssign and
-// every permission of theirs. It returns a validation error,
-// identity.ErrEmailTaken or identity.ErrUsernameTaken. A repeat under the same
-// Idempotency-Key gets the first answer.
+// every permission of theirs. It returns a validation error, what the policy
+// refuses of a password, identity.ErrEmailTaken or identity.ErrUsernameTaken.
+// A repeat under the same Idempotency-Key gets the first answer.
 func (s *Service) Create(ctx context.Context, by actor.Actor, n NewPerson) (Person, error) {
 	if err := by.Require(PermWrite); err != nil {
 		return Person{}, err
@@ -38,6 +42,10 @@ func (s *Service) Create(ctx context.Context, by actor.Actor, n NewPerson) (Pers
 	if err := n.Check(); err != nil {
 		return Person{}, err
 	}
+	n, err := s.hashed(ctx, n)
+	if err != nil {
+		return Person{}, err
+	}
 	created, err := idempotency.Do(ctx, s.idempotency, by, string(UserCreated), n.Request, func(tx *db.Tx) (Person, error) {
 		return s.createTx(ctx, tx, by, n)
 	})
@@ -45,6 +53,20 @@ func (s *Service) Create(ctx context.Context, by actor.Actor, n NewPerson) (Pers
 		return Person{}, errs.InvalidField("roles", "unknown_role", "must be names or ids of roles")
 	}
 	return created, err
+}
+
+// hashed turns the password into its hash, before any transaction.
+func (s *Service) hashed(ctx context.Context, n NewPerson) (NewPerson, error) {
+	if n.Password == "" {
+		return n, nil
+	}
+	err := s.passwords.Check(ctx, n.Password, password.Context{Email: n.Email, Username: n.Username})
+	if err != nil {
+		return n, err
+	}
+	hash, err := s.passwords.Hash(ctx, n.Password)
+	n.PasswordHash = secret.String(hash)
+	return n, err
 }
 
 // CreateFirst adds the first administrator, whose address counts as verified.

@@ -272,7 +272,8 @@ func (a *App) buildJourneys(_ context.Context, _ Options) error {
 		DB: a.DB, Users: a.Users, Passwords: a.passwords, Sessions: a.Sessions, Audit: a.Audit, Notify: a.notify, Limits: a.limits,
 	})
 	a.Accounts = account.New(account.Deps{
-		DB: a.DB, Users: a.Users, Roles: a.Roles, Sessions: a.Sessions, Log: a.Audit, Idempotency: a.idempotency,
+		DB: a.DB, Users: a.Users, Passwords: a.passwords, Roles: a.Roles, Sessions: a.Sessions, Log: a.Audit,
+		Idempotency: a.idempotency,
 	})
 	a.Custody = custody.New(custody.Deps{DB: a.DB, Keys: a.Keys, Log: a.Audit})
 	a.health = newHealth(a.DB, a.redis, a.log)

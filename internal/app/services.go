@@ -104,14 +104,14 @@ func (a *App) surface(name string) *api.Surface {
 
 func (a *App) authRoutes(s *api.Surface) {
 	authapi.Routes(s, authapi.Deps{
-		Signin: a.Signin, Signup: a.Signup, Recovery: a.Recovery, Sessions: a.Sessions, Keys: a.Keys, Limits: a.limits,
+		Signin: a.Signin, Signup: a.Signup, Recovery: a.Recovery, Sessions: a.Sessions, Keys: a.Keys,
 	})
 }
 
 func (a *App) userRoutes(s *api.Surface) { userapi.Routes(s, userapi.Deps{Accounts: a.Accounts}) }
 
 func (a *App) adminRoutes(s *api.Surface) {
-	adminapi.Routes(s, adminapi.Deps{Roles: a.Roles, Accounts: a.Accounts, Sessions: a.Sessions, Audit: a.Audit})
+	adminapi.Routes(s, adminapi.Deps{Roles: a.Roles, Accounts: a.Accounts, Audit: a.Audit})
 }
 
 // addPages mounts the pages that the program shows itself.
@@ -243,6 +243,7 @@ func (a *App) startWorkers(ctx context.Context, wg *sync.WaitGroup, jobs bool) {
 		"sessions":       a.Sessions.Run,
 		"limits":         a.limits.Run,
 		"summaries":      a.Audit.RunSummaries,
+		"log follower":   a.followLog,
 		"health":         a.health.Run,
 	}
 	if a.redis != nil {

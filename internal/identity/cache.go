@@ -2,11 +2,15 @@ package identity
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"gatehouse/internal/platform/db"
 )
 
 const (
@@ -18,6 +22,8 @@ const (
 // not remembered, so that no reading from before a change outlives it.
 type cache struct {
 	users *otter.Cache[UserID, User]
+
+	distrusted atomic.Bool
 
 	mu      sync.Mutex
 	reading map[UserID]*reading
@@ -41,17 +47,26 @@ func newCache() (*cache, error) {
 }
 
 // Cached returns the person from memory, or reads and remembers them. Every
-// node must be told by Forget of every change.
+// node must be told by Forget of every change; one that can't be is told by
+// Distrust, and then memory serves only while the database is away.
 func (s *Service) Cached(ctx context.Context, u UserID) (User, error) {
 	c := s.cache
-	if found, ok := c.users.GetIfPresent(u); ok {
-		return found, nil
+	known, ok := c.users.GetIfPresent(u)
+	distrusted := c.distrusted.Load()
+	if ok && !distrusted {
+		return known, nil
 	}
 	r := c.begin(u)
 	found, err := s.Find(ctx, s.db, u)
 	c.end(u, r, found, err == nil)
+	if ok && errors.Is(err, db.ErrUnavailable) {
+		return known, nil
+	}
 	return found, err
 }
+
+// Distrust says whether this node may have missed changes of other nodes.
+func (s *Service) Distrust(missing bool) { s.cache.distrusted.Store(missing) }
 
 // Forget drops the person from memory. Call it after the commit of a change,
 // on every node.

@@ -73,7 +73,7 @@ func (w world) withCatalogue(names ...actor.Permission) *rbac.Service {
 	return roles
 }
 
-var root = actor.ForSystem("test")
+func root() actor.Actor { return actor.ForSystem("test") }
 
 func (w world) person(name string, roles ...string) identity.UserID {
 	w.Helper()
@@ -85,7 +85,7 @@ func (w world) person(name string, roles ...string) identity.UserID {
 		if err != nil {
 			return err
 		}
-		_, err = w.roles.GrantTx(context.Background(), tx, root, u.ID, "roles", roles)
+		_, err = w.roles.GrantTx(context.Background(), tx, root(), u.ID, "roles", roles)
 		return err
 	})
 	if err != nil {
@@ -120,7 +120,7 @@ func (w world) role(name string) rbac.Role {
 
 func (w world) create(name string, ps ...actor.Permission) rbac.Role {
 	w.Helper()
-	r, err := w.roles.Create(context.Background(), root, rbac.Draft{Name: name, Permissions: ps})
+	r, err := w.roles.Create(context.Background(), root(), rbac.Draft{Name: name, Permissions: ps})
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -150,8 +150,11 @@ func each(t *testing.T, fn func(t *testing.T, w world)) {
 func TestNewCatalogue_RefusesWhatIsNoPermission(t *testing.T) {
 	t.Parallel()
 	for _, list := range [][]rbac.Permission{
-		{{Name: "users", Description: "x"}}, {{Name: "users:*", Description: "x"}}, {{Name: "Users:read", Description: "x"}},
-		{{Name: "users:read"}}, {{Name: "a:b", Description: "x"}, {Name: "a:b", Description: "y"}},
+		{{Name: "users", Description: "x"}},
+		{{Name: "users:*", Description: "x"}},
+		{{Name: "Users:read", Description: "x"}},
+		{{Name: "users:read"}},
+		{{Name: "a:b", Description: "x"}, {Name: "a:b", Description: "y"}},
 	} {
 		if _, err := rbac.NewCatalogue(list); err == nil {
 			t.Errorf("%v is accepted", list)
@@ -171,7 +174,7 @@ func TestEnsure_MakesTheBuiltInRolesOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		page, err := w.roles.List(context.Background(), root, "", 0)
+		page, err := w.roles.List(context.Background(), root(), "", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -227,7 +230,7 @@ func TestRolesOf(t *testing.T) {
 		}
 
 		until := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
-		w.want(w.roles.Assign(ctx, root, u, "auditor", until), nil)
+		w.want(w.roles.Assign(ctx, root(), u, "auditor", until), nil)
 		if g := w.grants(u); !g.ValidUntil.Equal(until) || !slices.Contains(g.Names(), "auditor") {
 			t.Errorf("grants = %+v", g)
 		}
@@ -250,7 +253,7 @@ func TestRolesOf(t *testing.T) {
 		if diff := cmp.Diff(map[identity.UserID][]string{u: {"Editor", "support", "user"}, other: {"user"}}, names); diff != "" {
 			t.Error(diff)
 		}
-		found, err := w.roles.Find(ctx, root, w.role("auditor").ID)
+		found, err := w.roles.Find(ctx, root(), w.role("auditor").ID)
 		if err != nil || found.UserCount != 0 {
 			t.Errorf("%d hold the role, %v", found.UserCount, err)
 		}
@@ -270,7 +273,7 @@ func TestList_CountsPeopleAndPages(t *testing.T) {
 		got := map[string]int64{}
 		after := ""
 		for range 10 {
-			page, err := w.roles.List(ctx, root, after, 3)
+			page, err := w.roles.List(ctx, root(), after, 3)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -309,15 +312,22 @@ func TestCreate(t *testing.T) {
 		if diff := cmp.Diff([]actor.Permission{"sessions:read", "users:read"}, w.role("help desk").Permissions); diff != "" || r.System {
 			t.Error(diff)
 		}
-		_, err := w.roles.Create(ctx, root, rbac.Draft{Name: "HELP DESK"})
+		_, err := w.roles.Create(ctx, root(), rbac.Draft{Name: "HELP DESK"})
 		w.want(err, rbac.ErrNameTaken)
-		_, err = w.roles.Create(ctx, root, rbac.Draft{Name: "Admin"})
+		_, err = w.roles.Create(ctx, root(), rbac.Draft{Name: "Admin"})
 		w.want(err, rbac.ErrNameTaken)
 		for _, d := range []rbac.Draft{
-			{}, {Name: " a"}, {Name: "a  b"}, {Name: "a\n"}, {Name: "0190163d-8694-739b-aea5-966c26f8ad91"}, {Name: fmt.Sprintf("%051d", 1)},
-			{Name: "x", Description: "a\x00"}, {Name: "x", Permissions: []actor.Permission{"users:*"}}, {Name: "x", Permissions: []actor.Permission{"*"}},
+			{},
+			{Name: " a"},
+			{Name: "a  b"},
+			{Name: "a\n"},
+			{Name: "0190163d-8694-739b-aea5-966c26f8ad91"},
+			{Name: fmt.Sprintf("%051d", 1)},
+			{Name: "x", Description: "a\x00"},
+			{Name: "x", Permissions: []actor.Permission{"users:*"}},
+			{Name: "x", Permissions: []actor.Permission{"*"}},
 		} {
-			if _, err := w.roles.Create(ctx, root, d); errs.KindOf(err) != errs.Invalid {
+			if _, err := w.roles.Create(ctx, root(), d); errs.KindOf(err) != errs.Invalid {
 				t.Errorf("Create(%q) = %v", d, err)
 			}
 		}
@@ -340,26 +350,26 @@ func TestUpdate(t *testing.T) {
 		ctx := context.Background()
 		r := w.create("editor", "users:read", "users:write")
 		u := w.person("ada", "editor")
-		after, err := w.roles.Update(ctx, root, r.ID, r.Version, rbac.Draft{Name: "Editor", Permissions: []actor.Permission{"users:read"}})
+		after, err := w.roles.Update(ctx, root(), r.ID, r.Version, rbac.Draft{Name: "Editor", Permissions: []actor.Permission{"users:read"}})
 		if err != nil || after.Epoch != 2 || after.Version != 2 || after.UserCount != 1 {
 			t.Errorf("Update = %+v, %v", after, err)
 		}
 		if diff := cmp.Diff([]actor.Permission{"users:read"}, w.grants(u).Permissions); diff != "" {
 			t.Error(diff)
 		}
-		_, err = w.roles.Update(ctx, root, r.ID, 1, rbac.Draft{Name: "late"})
+		_, err = w.roles.Update(ctx, root(), r.ID, 1, rbac.Draft{Name: "late"})
 		w.want(err, rbac.ErrChanged)
-		same, err := w.roles.Update(ctx, root, r.ID, 0, rbac.Draft{Name: "Editor", Permissions: []actor.Permission{"users:read"}})
+		same, err := w.roles.Update(ctx, root(), r.ID, 0, rbac.Draft{Name: "Editor", Permissions: []actor.Permission{"users:read"}})
 		if err != nil || same.Version != 2 {
 			t.Errorf("an update without a change: %+v, %v", same, err)
 		}
-		text, err := w.roles.Update(ctx, root, r.ID, 0, rbac.Draft{Name: "Editor", Description: "edits", Permissions: []actor.Permission{"users:read"}})
+		text, err := w.roles.Update(ctx, root(), r.ID, 0, rbac.Draft{Name: "Editor", Description: "edits", Permissions: []actor.Permission{"users:read"}})
 		if err != nil || text.Version != 3 || text.Epoch != 2 {
 			t.Errorf("an update of the description: %+v, %v", text, err)
 		}
-		_, err = w.roles.Update(ctx, root, r.ID, 0, rbac.Draft{Name: "support"})
+		_, err = w.roles.Update(ctx, root(), r.ID, 0, rbac.Draft{Name: "support"})
 		w.want(err, rbac.ErrNameTaken)
-		_, err = w.roles.Update(ctx, root, id.New[rbac.Role](time.Now()), 0, rbac.Draft{Name: "x"})
+		_, err = w.roles.Update(ctx, root(), id.New[rbac.Role](time.Now()), 0, rbac.Draft{Name: "x"})
 		w.want(err, rbac.ErrNotFound)
 		if n := w.entries(rbac.RoleUpdated); n != 2 {
 			t.Errorf("%d entries in the log", n)
@@ -391,18 +401,18 @@ func TestSystemRolesAreFixed(t *testing.T) {
 		ctx := context.Background()
 		for _, name := range []string{"admin", "auditor", "support", "user"} {
 			r := w.role(name)
-			_, err := w.roles.Update(ctx, root, r.ID, 0, rbac.Draft{Name: "other", Permissions: r.Permissions})
+			_, err := w.roles.Update(ctx, root(), r.ID, 0, rbac.Draft{Name: "other", Permissions: r.Permissions})
 			w.want(err, rbac.ErrSystem)
-			w.want(w.roles.Delete(ctx, root, r.ID, 0, true), rbac.ErrSystem)
+			w.want(w.roles.Delete(ctx, root(), r.ID, 0, true), rbac.ErrSystem)
 		}
 		admin := w.role(rbac.Admin)
-		_, err := w.roles.Update(ctx, root, admin.ID, 0, rbac.Draft{Name: rbac.Admin, Permissions: []actor.Permission{"users:read"}})
+		_, err := w.roles.Update(ctx, root(), admin.ID, 0, rbac.Draft{Name: rbac.Admin, Permissions: []actor.Permission{"users:read"}})
 		w.want(err, rbac.ErrSystem)
-		_, err = w.roles.Update(ctx, root, admin.ID, 0, rbac.Draft{Name: rbac.Admin, Description: "x", Permissions: admin.Permissions})
+		_, err = w.roles.Update(ctx, root(), admin.ID, 0, rbac.Draft{Name: rbac.Admin, Description: "x", Permissions: admin.Permissions})
 		w.want(err, nil)
-		_, err = w.roles.Update(ctx, root, w.role("support").ID, 0, rbac.Draft{Name: "support", Permissions: []actor.Permission{"users:read"}})
+		_, err = w.roles.Update(ctx, root(), w.role("support").ID, 0, rbac.Draft{Name: "support", Permissions: []actor.Permission{"users:read"}})
 		w.want(err, nil)
-		w.want(w.roles.Unassign(ctx, root, w.person("ada"), w.role(rbac.User).ID), rbac.ErrSystem)
+		w.want(w.roles.Unassign(ctx, root(), w.person("ada"), w.role(rbac.User).ID), rbac.ErrSystem)
 	})
 }
 
@@ -412,10 +422,10 @@ func TestDelete_InUseNeedsForce(t *testing.T) {
 		ctx := context.Background()
 		r := w.create("editor", "users:write")
 		u := w.person("ada", "editor")
-		w.want(w.roles.Delete(ctx, root, r.ID, 0, false), rbac.ErrInUse)
-		w.want(w.roles.Delete(ctx, root, r.ID, 7, true), rbac.ErrChanged)
-		w.want(w.roles.Delete(ctx, root, r.ID, 0, true), nil)
-		w.want(w.roles.Delete(ctx, root, r.ID, 0, true), rbac.ErrNotFound)
+		w.want(w.roles.Delete(ctx, root(), r.ID, 0, false), rbac.ErrInUse)
+		w.want(w.roles.Delete(ctx, root(), r.ID, 7, true), rbac.ErrChanged)
+		w.want(w.roles.Delete(ctx, root(), r.ID, 0, true), nil)
+		w.want(w.roles.Delete(ctx, root(), r.ID, 0, true), rbac.ErrNotFound)
 		if g := w.grants(u); len(g.Permissions) != 0 || len(g.Roles) != 1 {
 			t.Errorf("grants = %+v", g)
 		}
@@ -427,20 +437,20 @@ func TestAssign(t *testing.T) {
 	each(t, func(t *testing.T, w world) {
 		ctx := context.Background()
 		u := w.person("ada")
-		w.want(w.roles.Assign(ctx, root, u, "support", time.Time{}), nil)
-		w.want(w.roles.Assign(ctx, root, u, w.role("support").ID.String(), time.Time{}), nil) // no change
-		w.want(w.roles.Assign(ctx, root, u, "user", time.Time{}), nil)                        // everyone has it
+		w.want(w.roles.Assign(ctx, root(), u, "support", time.Time{}), nil)
+		w.want(w.roles.Assign(ctx, root(), u, w.role("support").ID.String(), time.Time{}), nil) // no change
+		w.want(w.roles.Assign(ctx, root(), u, "user", time.Time{}), nil)                        // everyone has it
 		found, err := w.users.Find(ctx, w.db, u)
 		if err != nil || found.Epoch != 2 || found.Version != 2 || w.entries(rbac.RoleAssigned) != 1 {
 			t.Errorf("after one assignment: %+v, %v, %d entries", found, err, w.entries(rbac.RoleAssigned))
 		}
-		w.want(w.roles.Assign(ctx, root, u, "nothing", time.Time{}), rbac.ErrUnknownRole)
-		w.want(w.roles.Assign(ctx, root, id.New[actor.Subject](time.Now()), "support", time.Time{}), identity.ErrNotFound)
-		if err := w.roles.Assign(ctx, root, u, "auditor", time.Now().Add(-time.Second)); errs.KindOf(err) != errs.Invalid {
+		w.want(w.roles.Assign(ctx, root(), u, "nothing", time.Time{}), rbac.ErrUnknownRole)
+		w.want(w.roles.Assign(ctx, root(), id.New[actor.Subject](time.Now()), "support", time.Time{}), identity.ErrNotFound)
+		if err := w.roles.Assign(ctx, root(), u, "auditor", time.Now().Add(-time.Second)); errs.KindOf(err) != errs.Invalid {
 			t.Errorf("Assign until the past: %v", err)
 		}
-		w.want(w.roles.Unassign(ctx, root, u, w.role("auditor").ID), rbac.ErrNotFound)
-		w.want(w.roles.Unassign(ctx, root, u, w.role("support").ID), nil)
+		w.want(w.roles.Unassign(ctx, root(), u, w.role("auditor").ID), rbac.ErrNotFound)
+		w.want(w.roles.Unassign(ctx, root(), u, w.role("support").ID), nil)
 		if g := w.grants(u); len(g.Roles) != 1 || w.entries(rbac.RoleUnassigned) != 1 {
 			t.Errorf("after Unassign: %+v", g)
 		}
@@ -457,11 +467,11 @@ func TestAssign_AnnouncesTheNewEpoch(t *testing.T) {
 		}
 		u, r := w.person("ada"), w.create("editor", "users:read")
 		readAt := time.Now()
-		w.want(w.roles.Assign(ctx, root, u, "editor", time.Time{}), nil)
+		w.want(w.roles.Assign(ctx, root(), u, "editor", time.Time{}), nil)
 		if feed.Counts(readAt, epoch.Ref{Subject: u, Epoch: 1}) {
 			t.Error("the old rights of the person still count")
 		}
-		_, err := w.roles.Update(ctx, root, r.ID, 0, rbac.Draft{Name: "editor"})
+		_, err := w.roles.Update(ctx, root(), r.ID, 0, rbac.Draft{Name: "editor"})
 		w.want(err, nil)
 		if feed.Counts(readAt, epoch.Ref{Subject: r.ID, Epoch: 1}) {
 			t.Error("the old permissions of the role still count")
@@ -495,17 +505,17 @@ func TestLastAdmin_Stays(t *testing.T) {
 		ctx := context.Background()
 		admin := w.role(rbac.Admin)
 		a, b := w.person("a", "admin"), w.person("b", "admin")
-		w.want(w.roles.Unassign(ctx, root, a, admin.ID), nil)
-		w.want(w.roles.Unassign(ctx, root, b, admin.ID), rbac.ErrLastAdmin)
-		w.want(w.roles.Assign(ctx, root, b, "admin", time.Now().Add(time.Hour)), rbac.ErrLastAdmin)
+		w.want(w.roles.Unassign(ctx, root(), a, admin.ID), nil)
+		w.want(w.roles.Unassign(ctx, root(), b, admin.ID), rbac.ErrLastAdmin)
+		w.want(w.roles.Assign(ctx, root(), b, "admin", time.Now().Add(time.Hour)), rbac.ErrLastAdmin)
 		// One whose role ends, or who cannot sign in, does not count.
-		w.want(w.roles.Assign(ctx, root, a, "admin", time.Now().Add(time.Hour)), nil)
-		w.want(w.roles.Unassign(ctx, root, b, admin.ID), rbac.ErrLastAdmin)
-		w.want(w.roles.Assign(ctx, root, a, "admin", time.Time{}), nil)
+		w.want(w.roles.Assign(ctx, root(), a, "admin", time.Now().Add(time.Hour)), nil)
+		w.want(w.roles.Unassign(ctx, root(), b, admin.ID), rbac.ErrLastAdmin)
+		w.want(w.roles.Assign(ctx, root(), a, "admin", time.Time{}), nil)
 		if err := w.db.Tx(ctx, func(tx *db.Tx) error { return w.users.Suspend(ctx, tx, a) }); err != nil {
 			t.Fatal(err)
 		}
-		w.want(w.roles.Unassign(ctx, root, b, admin.ID), rbac.ErrLastAdmin)
+		w.want(w.roles.Unassign(ctx, root(), b, admin.ID), rbac.ErrLastAdmin)
 	})
 }
 
@@ -533,7 +543,7 @@ func TestLastAdmin_StaysWhenAdministratorsActOnOneAnother(t *testing.T) {
 				refused++
 			}
 		}
-		found, err := w.roles.Find(ctx, root, admin.ID)
+		found, err := w.roles.Find(ctx, root(), admin.ID)
 		if err != nil || found.UserCount != 1 || refused != 1 {
 			t.Errorf("%d administrators are left, %d were refused, %v", found.UserCount, refused, err)
 		}

@@ -22,8 +22,8 @@ const setupLock = "gatehouse first administrator"
 func (s *Service) SetupLink(ctx context.Context) (token secret.String, err error) {
 	err = s.DB.Tx(ctx, func(tx *db.Tx) error {
 		token = ""
-		n, err := s.Users.Count(ctx, tx)
-		if err != nil || n > 0 {
+		empty, err := s.Users.IsEmpty(ctx, tx)
+		if err != nil || !empty {
 			return err
 		}
 		token, _ = link.IssueTx(tx, link.Setup, link.Link{})
@@ -58,7 +58,7 @@ func (s *Service) Setup(ctx context.Context, by actor.Actor, token secret.String
 // EnsureAdministrator makes the administrator that the environment names, on
 // an empty database only. Of nodes that start at once, one does.
 func (s *Service) EnsureAdministrator(ctx context.Context, email string, pw secret.String) (made bool, err error) {
-	if n, err := s.Users.Count(ctx, s.DB); err != nil || n > 0 {
+	if empty, err := s.Users.IsEmpty(ctx, s.DB); err != nil || !empty {
 		return false, err
 	}
 	n, err := s.administrator(ctx, email, pw)
@@ -96,7 +96,7 @@ func (s *Service) makeFirst(
 	if mine, err := tx.TryLock(ctx, setupLock); err != nil || !mine {
 		return false, err
 	}
-	if count, err := s.Users.Count(ctx, tx); err != nil || count > 0 {
+	if empty, err := s.Users.IsEmpty(ctx, tx); err != nil || !empty {
 		return false, err
 	}
 	u, err := s.Users.Insert(ctx, tx, n)

@@ -45,18 +45,30 @@ type registerInput struct {
 	Body struct {
 		Email     string        `json:"email" maxLength:"255" format:"email"`
 		Password  secret.String `json:"password" format:"password"`
-		Username  string        `json:"username,omitempty" minLength:"1" maxLength:"50"`
-		FirstName string        `json:"first_name,omitempty" minLength:"1" maxLength:"100"`
-		LastName  string        `json:"last_name,omitempty" minLength:"1" maxLength:"100"`
+		Username  *string       `json:"username" minLength:"1" maxLength:"50"`
+		FirstName *string       `json:"first_name" minLength:"1" maxLength:"100"`
+		LastName  *string       `json:"last_name" minLength:"1" maxLength:"100"`
 	}
 }
 
 func (a *surface) register(ctx context.Context, by actor.Actor, in *registerInput) (*sentOutput, error) {
-	err := a.Signup.Register(ctx, by, signup.Registration(in.Body))
+	b := in.Body
+	err := a.Signup.Register(ctx, by, signup.Registration{
+		Email: b.Email, Password: b.Password,
+		Username: orEmpty(b.Username), FirstName: orEmpty(b.FirstName), LastName: orEmpty(b.LastName),
+	})
 	if err != nil {
 		return nil, err
 	}
 	return sent(), nil
+}
+
+// orEmpty takes null for what is absent.
+func orEmpty(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 type linkInput struct {
