@@ -87,6 +87,7 @@ type App struct {
 	certificate *tlsfile.Certificate // nil: no TLS
 	pool        *bcrypt.Pool
 	health      *health
+	backlog     backlog
 	closers     []func()
 }
 

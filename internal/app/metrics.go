@@ -22,5 +22,9 @@ func (a *App) addMetrics() {
 		up := a.redis == nil || a.redis.State() == cache.Up
 		return telemetry.CacheStats{Hits: hits, Misses: misses, Up: up}
 	})
+	m.Gauge("audit_unsealed_entries", "Entries of the log that wait for their position.",
+		func() float64 { return float64(a.backlog.unsealed.Load()) })
+	m.Gauge("jobs_waiting", "Jobs, mails among them, that wait or run.", func() float64 { return float64(a.backlog.waiting.Load()) })
+	m.Gauge("jobs_dead", "Jobs that were given up.", func() float64 { return float64(a.backlog.dead.Load()) })
 	m.Counter("trace_spans_lost_total", "Spans that no collector took.", func() float64 { return float64(a.traces.Lost()) })
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -136,16 +137,23 @@ func (a *App) addProbes(s *api.Surface, detail bool) {
 
 func (a *App) management() *api.Surface {
 	s := a.surface("management")
-	for path, h := range map[string]http.HandlerFunc{
-		"/debug/pprof/profile": pprof.Profile, "/debug/pprof/trace": pprof.Trace, "/debug/pprof/{$}": pprof.Index,
-	} {
-		api.Handle(s, api.Route{
-			Method: http.MethodGet, Path: path, Access: api.Public(), Tag: "Management", Summary: "Profile the process",
-			Hidden: true, AnyHost: true, Unbounded: true,
-		}, h)
-	}
+	api.Handle(s, api.Route{
+		Method: http.MethodGet, Path: "/debug/pprof/{profile}", Access: api.Public(), Tag: "Management",
+		Summary: "Profile the process", Hidden: true, AnyHost: true, Unbounded: true,
+	}, http.HandlerFunc(profile))
 	a.addProbes(s, true)
 	return s
+}
+
+func profile(w http.ResponseWriter, r *http.Request) {
+	switch path.Base(r.URL.Path) {
+	case "profile":
+		pprof.Profile(w, r)
+	case "trace":
+		pprof.Trace(w, r)
+	default:
+		pprof.Index(w, r)
+	}
 }
 
 // Ready is told once every listener is open: its names and addresses.
@@ -256,6 +264,7 @@ func (a *App) startWorkers(ctx context.Context, wg *sync.WaitGroup, jobs bool) {
 		a.schedule()
 		runs["seal"] = a.Audit.Run
 		runs["jobs"] = a.jobs.Run
+		runs["backlog"] = a.watchBacklog
 	} else {
 		a.log.WarnContext(ctx, "this process does not run jobs: some process of the installation must")
 	}

@@ -176,6 +176,7 @@ type node struct {
 	stdout, stderr *output
 	exited         chan struct{}
 	startup        time.Duration // until it said that it is ready
+	dir            string
 }
 
 // start starts the node "a" and waits until it is ready.
@@ -187,6 +188,7 @@ func (i *installation) start(settings ...string) *node {
 func (i *installation) startNode(name string, settings []string, args ...string) *node {
 	i.tb.Helper()
 	n := launch(i.tb, i.environment(i.data(name), settings), args...)
+	n.dir = i.data(name)
 	if err := n.await(); err != nil {
 		i.tb.Fatal(err)
 	}

@@ -46,7 +46,9 @@ type Program struct {
 	URL  string // of the front
 	Addr map[string]string
 	Dir  string
-	env  []string
+
+	env     []string
+	callers callers
 }
 
 // Start runs the program on a stack until the test ends. Further settings of

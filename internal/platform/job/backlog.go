@@ -10,9 +10,8 @@ import (
 
 // Backlog is how far the runners are behind.
 type Backlog struct {
-	Schedules int64     // timed work; none: no runner has ever run here
-	Since     time.Time // when the longest-waiting job or turn became due; zero: none is due
-	Dead      int64     // jobs given up
+	Since time.Time // when the longest-waiting job or turn became due; zero: none is due
+	Dead  int64     // jobs given up
 }
 
 // Inspect returns the backlog at an instant. Jobs under a valid lease are not
@@ -20,9 +19,8 @@ type Backlog struct {
 func Inspect(ctx context.Context, q db.Querier, now time.Time) (Backlog, error) {
 	var b Backlog
 	var since *time.Time
-	err := q.QueryRow(ctx, `SELECT COUNT(*) FILTER (WHERE kind LIKE $2),
-		MIN(due_at) FILTER (WHERE dead_at IS NULL AND due_at <= $1), COUNT(dead_at) FROM jobs`, now, schedulePrefix+"%").
-		Scan(&b.Schedules, &since, &b.Dead)
+	err := q.QueryRow(ctx, `SELECT MIN(due_at) FILTER (WHERE dead_at IS NULL AND due_at <= $1), COUNT(dead_at) FROM jobs`, now).
+		Scan(&since, &b.Dead)
 	if err != nil {
 		return b, fmt.Errorf("inspect the jobs: %w", err)
 	}

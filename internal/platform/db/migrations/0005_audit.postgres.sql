@@ -29,7 +29,7 @@ CREATE TABLE audit_queue (
     occurred_at TIMESTAMPTZ NOT NULL,
     entry_id    UUID NOT NULL,
     CONSTRAINT audit_queue_pkey PRIMARY KEY (occurred_at, entry_id)
-);
+) WITH (autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_scale_factor = 0); -- every row dies young
 
 -- The gapless order of the entries, and the chain over them.
 CREATE TABLE audit_seals (
