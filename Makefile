@@ -52,8 +52,8 @@ fuzz: ## Run each fuzz test for FUZZTIME (default 3s)
 	@FUZZTIME=$(or $(FUZZTIME),3s) test/fuzz.sh
 
 .PHONY: bench
-bench: setup build ## Measure the operations of docs/performance.md on both stacks
-	@$(SERVERS) -durable -- go run ./test/bench $(BENCHFLAGS)
+bench: setup ## Measure the operations of docs/performance.md on both stacks
+	@go run ./test/bench $(BENCHFLAGS)
 
 .PHONY: generate
 generate: ## Write generated files anew

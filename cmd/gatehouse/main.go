@@ -20,6 +20,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"gatehouse/internal/config"
+	"gatehouse/internal/platform/errs"
 )
 
 // The exit codes.
@@ -33,7 +34,11 @@ const (
 type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run Gatehouse."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database schema up to date, or show where it stands."`
+	User    userCmd    `cmd:"" help:"Add, list, suspend people."`
+	Key     keyCmd     `cmd:"" help:"List and replace keys."`
+	Audit   auditCmd   `cmd:"" help:"Verify or export the log of every change."`
 	Config  configCmd  `cmd:"" help:"Check or show the configuration."`
+	Doctor  doctorCmd  `cmd:"" help:"Examine configuration, database, keys, Redis, mail and certificate, and say what to do. Changes nothing."`
 	Hash    hashCmd    `cmd:"" help:"Measure password hashing."`
 	Health  healthCmd  `cmd:"" help:"Ask a running server whether it is ready."`
 	Version versionCmd `cmd:"" help:"Show the version of this program."`
@@ -109,6 +114,11 @@ func (e *env) report(err error) int {
 		return int(status)
 	}
 	_, _ = fmt.Fprintf(e.Stderr, "gatehouse: %s\n", err)
+	if invalid := (*errs.Error)(nil); errors.As(err, &invalid) {
+		for _, f := range invalid.Fields {
+			_, _ = fmt.Fprintf(e.Stderr, "  %s: %s\n", f.Field, f.Message)
+		}
+	}
 	if errors.As(err, &faults) {
 		return exitUsage
 	}

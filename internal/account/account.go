@@ -10,7 +10,6 @@ import (
 	"gatehouse/internal/identity"
 	"gatehouse/internal/password"
 	"gatehouse/internal/platform/db"
-	"gatehouse/internal/platform/errs"
 	"gatehouse/internal/rbac"
 	"gatehouse/internal/session"
 )
@@ -40,9 +39,6 @@ const (
 	UserDeleted   audit.Action = "user.deleted"
 	UserRestored  audit.Action = "user.restored"
 )
-
-// ErrSetUp is returned by CreateFirst once there is anybody.
-var ErrSetUp = errs.New(errs.Conflict, "already_set_up", "There are accounts already.")
 
 // Deps is what a Service needs. Every field is required.
 type Deps struct {

@@ -235,33 +235,6 @@ func asJSON(v any) string {
 	return string(text)
 }
 
-func TestCreateFirst_OfManyAtOnceOneSucceeds(t *testing.T) {
-	t.Parallel()
-	each(t, func(t *testing.T, w world) {
-		ctx := context.Background()
-		results := make([]error, 8)
-		var wg sync.WaitGroup
-		for i := range results {
-			wg.Go(func() {
-				_, results[i] = w.accounts.CreateFirst(ctx, actor.Actor{}, draft(fmt.Sprint("root", i)).NewUser)
-			})
-		}
-		wg.Wait()
-		won := 0
-		for _, err := range results {
-			if err == nil {
-				won++
-			} else {
-				w.want(err, account.ErrSetUp)
-			}
-		}
-		page, err := w.accounts.List(ctx, root(), account.Query{Role: rbac.Admin})
-		if err != nil || won != 1 || len(page.People) != 1 {
-			t.Errorf("%d succeeded, %d administrators, %v", won, len(page.People), err)
-		}
-	})
-}
-
 func TestProfile(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, w world) {

@@ -69,30 +69,6 @@ func (s *Service) hashed(ctx context.Context, n NewPerson) (NewPerson, error) {
 	return n, err
 }
 
-// CreateFirst adds the first administrator, whose address counts as verified.
-// Of many attempts at once one succeeds (PW-9); ErrSetUp is returned once
-// there is anybody. Whoever calls it has proven to be the operator.
-func (s *Service) CreateFirst(ctx context.Context, by actor.Actor, n identity.NewUser) (Person, error) {
-	var first Person
-	n.EmailVerified = true
-	err := s.db.Tx(ctx, func(tx *db.Tx) error {
-		return s.roles.KeepAdmin(ctx, tx, identity.UserID{}, func() error {
-			empty, err := s.users.IsEmpty(ctx, tx)
-			if err != nil {
-				return err
-			}
-			if !empty {
-				return ErrSetUp
-			}
-			operator := actor.ForSystem("setup")
-			operator.Origin = by.Origin
-			first, err = s.createTx(ctx, tx, operator, NewPerson{NewUser: n, Roles: []string{rbac.Admin}})
-			return err
-		})
-	})
-	return first, err
-}
-
 func (s *Service) createTx(ctx context.Context, tx *db.Tx, by actor.Actor, n NewPerson) (Person, error) {
 	u, err := s.users.Insert(ctx, tx, n.NewUser)
 	if err != nil {

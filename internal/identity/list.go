@@ -74,6 +74,9 @@ const defaultLimit = 50
 
 const maxSearch = 100
 
+// searchTimeout bounds a search, which may have to look at everyone (IN-7).
+const searchTimeout = 300 * time.Millisecond
+
 // Check returns every fault of what a client may ask for at once, or nil.
 func (q Query) Check() error {
 	var faults []errs.Field
@@ -142,6 +145,11 @@ func (s *Service) read(ctx context.Context, query Query, sql string, args []any)
 	if query.filtered() {
 		run = s.db.QueryPlanned
 	}
+	if query.Search != "" {
+		bounded, cancel := context.WithTimeout(ctx, searchTimeout)
+		defer cancel()
+		ctx = bounded
+	}
 	rows, err := run(ctx, sql, args...)
 	if err != nil {
 		return nil, err
@@ -150,6 +158,15 @@ func (s *Service) read(ctx context.Context, query Query, sql string, args []any)
 }
 
 func (s *Service) openAll(ctx context.Context, rows []row) ([]User, error) {
+	var phones []UserID
+	for _, r := range rows {
+		if len(r.phone) > 0 {
+			phones = append(phones, r.ID)
+		}
+	}
+	if err := s.keys.LoadPersonKeys(ctx, s.db, phones); err != nil {
+		return nil, err
+	}
 	users := make([]User, len(rows))
 	for i, r := range rows {
 		var err error

@@ -78,6 +78,7 @@ func (s *Service) ChangePassword(ctx context.Context, by actor.Actor, current, n
 	if err != nil {
 		return err
 	}
+	defer s.Users.Forget(known.ID)
 	return s.DB.Tx(ctx, func(tx *db.Tx) error {
 		// The epoch decides that nobody changed it in the meantime.
 		if err := s.Users.ConfirmEpoch(ctx, tx, known.ID, known.Epoch); err != nil {

@@ -207,8 +207,9 @@ func (s *Service) ResendVerification(ctx context.Context, email string) error {
 // VerifyEmail uses a mailed link up. It returns link.ErrInvalid also when the
 // address has changed since.
 func (s *Service) VerifyEmail(ctx context.Context, by actor.Actor, token secret.String) error {
-	return s.DB.Tx(ctx, func(tx *db.Tx) error {
-		l, err := link.UseTx(ctx, tx, link.VerifyEmail, token)
+	var l link.Link
+	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
+		l, err = link.UseTx(ctx, tx, link.VerifyEmail, token)
 		if err != nil {
 			return err
 		}
@@ -224,4 +225,6 @@ func (s *Service) VerifyEmail(ctx context.Context, by actor.Actor, token secret.
 			Changes: map[string]audit.Change{"email_verified": {From: false, To: true}},
 		})
 	})
+	s.Users.Forget(l.UserID)
+	return err
 }

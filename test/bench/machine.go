@@ -16,34 +16,34 @@ import (
 
 // machine is what the figures were measured on.
 type machine struct {
-	cores             int
-	model, memory     string
-	kernel            string
-	postgres, redis   string
-	commit            string
+	Cores           int
+	Model, Memory   string
+	Kernel          string
+	Postgres, Redis string
+	Commit          string
 }
 
 func readMachine(ctx context.Context) machine {
-	m := machine{cores: runtime.NumCPU(), model: runtime.GOARCH, memory: "unknown", kernel: output(ctx, "uname", "-sr")}
+	m := machine{Cores: runtime.NumCPU(), Model: runtime.GOARCH, Memory: "unknown", Kernel: output(ctx, "uname", "-sr")}
 	if v := procValue("/proc/cpuinfo", "model name"); v != "" {
-		m.model = v
+		m.Model = v
 	}
 	if kb, err := strconv.Atoi(strings.TrimSuffix(procValue("/proc/meminfo", "MemTotal"), " kB")); err == nil {
-		m.memory = fmt.Sprintf("%.0f GiB", float64(kb)/(1<<20))
+		m.Memory = fmt.Sprintf("%.0f GiB", float64(kb)/(1<<20))
 	}
 	if bin, err := local.PostgresBin(); err == nil {
-		m.postgres = strings.TrimPrefix(output(ctx, bin, "--version"), "postgres (PostgreSQL) ")
+		m.Postgres = strings.TrimPrefix(output(ctx, bin, "--version"), "postgres (PostgreSQL) ")
 	}
 	if bin, err := local.RedisBin(); err == nil {
 		if _, v, ok := strings.Cut(output(ctx, bin, "--version"), "v="); ok {
-			m.redis, _, _ = strings.Cut(v, " ")
+			m.Redis, _, _ = strings.Cut(v, " ")
 		}
 	}
-	m.commit = output(ctx, "git", "rev-parse", "--short=12", "HEAD")
-	if m.commit == "" {
-		m.commit = "unknown"
+	m.Commit = output(ctx, "git", "rev-parse", "--short=12", "HEAD")
+	if m.Commit == "" {
+		m.Commit = "unknown"
 	} else if output(ctx, "git", "status", "--porcelain") != "" {
-		m.commit += " with changes that are not committed"
+		m.Commit += " with changes that are not committed"
 	}
 	return m
 }
@@ -80,7 +80,7 @@ func resident(pid int) float64 {
 
 // ticks is processor time by who used it, in ticks of the kernel.
 type ticks struct {
-	busy, steal                       int
+	busy, steal                      int
 	server, database, redis, clients int
 }
 

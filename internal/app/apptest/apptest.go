@@ -4,6 +4,7 @@ package apptest
 
 import (
 	"context"
+	"encoding/base64"
 	"log/slog"
 	"net/http"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"gatehouse/internal/app"
 	"gatehouse/internal/config"
 	"gatehouse/internal/platform/db/dbtest"
+	"gatehouse/internal/platform/secret"
 )
 
 // EnvRedis names the variable that holds the URL of Redis.
@@ -46,9 +48,7 @@ type Program struct {
 	URL  string // of the front
 	Addr map[string]string
 	Dir  string
-
-	env     []string
-	callers callers
+	env  []string
 }
 
 // Start runs the program on a stack until the test ends. Further settings of
@@ -77,10 +77,11 @@ func Environment(tb testing.TB, stack string) []string {
 	if redis == "" {
 		tb.Fatalf("%s is not set: run the tests through `make test`, or `go run ./test/servers -- go test ./...`", EnvRedis)
 	}
+	key := secret.NewKey()
 	return append(env,
 		"GATEHOUSE_DATABASE_URL="+dbtest.URL(tb, "postgres"),
 		"GATEHOUSE_REDIS_URL="+redis,
-		"GATEHOUSE_MASTER_KEY=AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=",
+		"GATEHOUSE_MASTER_KEY="+base64.StdEncoding.EncodeToString(key[:]),
 	)
 }
 

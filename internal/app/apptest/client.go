@@ -6,12 +6,14 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"testing"
+
+	"gatehouse/internal/platform/secret"
 )
 
 // Caller is a client of the program: nobody, or a person who is signed in. It
-// has an address of its own, so that limits of other callers do not touch it.
+// has an address of its own, so that the limits of others do not touch it, also
+// not those of programs that share a Redis.
 type Caller struct {
 	UserID    string
 	SessionID string
@@ -33,8 +35,8 @@ type Reply struct {
 
 // Stranger returns a caller who is nobody.
 func (p *Program) Stranger(tb testing.TB) *Caller {
-	n := p.callers.Add(1)
-	return &Caller{tb: tb, program: p, address: fmt.Sprintf("198.51.%d.%d", n>>8&255, n&255)}
+	random := secret.NewKey()
+	return &Caller{tb: tb, program: p, address: fmt.Sprintf("2001:db8:%x:%x::1", random[:2], random[2:4])}
 }
 
 // SignIn returns a person who just signed in.
@@ -66,7 +68,8 @@ const PersonPassword = "plain hills under a wide sky"
 func (c *Caller) Person(name string, roles ...string) *Caller {
 	c.tb.Helper()
 	c.Post("/users", Object{
-		"email": name + "@example.com", "username": name, "password": PersonPassword, "email_verified": true, "roles": roles,
+		"email": name + "@example.com", "username": name, "password": PersonPassword, "email_verified": true,
+		"roles": append([]string{}, roles...),
 	}).Want(http.StatusCreated)
 	return c.program.SignIn(c.tb, name+"@example.com", PersonPassword)
 }
@@ -205,6 +208,3 @@ func (r Reply) Len(path string) int {
 	}
 	return len(list)
 }
-
-// callers numbers the callers of a program.
-type callers = atomic.Int64

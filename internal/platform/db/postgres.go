@@ -9,11 +9,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 const (
 	connectTimeout = time.Second
+	cancelTimeout  = 500 * time.Millisecond
 	maxAttempts    = 3 // of a transaction that lost a race
 	listenRetry    = 200 * time.Millisecond
 	keepAlive      = 5 * time.Second
@@ -35,6 +38,11 @@ func openPostgres(ctx context.Context, cfg Config) (*postgresEngine, error) {
 	pc.ConnConfig.ConnectTimeout = connectTimeout
 	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: keepAlive}
 	pc.ConnConfig.DialFunc = dialer.DialContext
+	// A statement that took too long is cancelled at the server and the
+	// connection lives on; one that does not even hear that is dropped.
+	pc.ConnConfig.BuildContextWatcherHandler = func(c *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: c, DeadlineDelay: cancelTimeout}
+	}
 	for name, value := range map[string]string{
 		"application_name":                    "gatehouse",
 		"timezone":                            "UTC",
