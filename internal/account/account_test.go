@@ -43,7 +43,7 @@ func root() actor.Actor { return actor.ForSystem("test") }
 func mustWorld(tb testing.TB, d *db.DB) world {
 	tb.Helper()
 	ctx, quiet := context.Background(), slog.New(slog.DiscardHandler)
-	keys, err := keyring.New(ctx, keyring.Deps{DB: d, Master: []secret.Key{secret.NewKey()}, Now: time.Now, Logger: quiet})
+	keys, err := keyring.New(ctx, keyring.Deps{AccessToken: keyring.Spec{Algorithm: keyring.ES256}, DB: d, Master: []secret.Key{secret.NewKey()}, Now: time.Now, Logger: quiet})
 	if err != nil {
 		tb.Fatal(err)
 	}

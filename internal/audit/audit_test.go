@@ -50,7 +50,7 @@ func newFixture(t *testing.T, d *db.DB) *fixture {
 	t.Helper()
 	f := &fixture{db: d, now: time.Now(), witness: audit.NewFileWitness(filepath.Join(t.TempDir(), "head.json"))}
 	logger := slog.New(slog.DiscardHandler)
-	keys, err := keyring.New(t.Context(), keyring.Deps{DB: d, Master: []secret.Key{secret.NewKey()}, Now: f.Now, Logger: logger})
+	keys, err := keyring.New(t.Context(), keyring.Deps{AccessToken: keyring.Spec{Algorithm: keyring.ES256}, DB: d, Master: []secret.Key{secret.NewKey()}, Now: f.Now, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}

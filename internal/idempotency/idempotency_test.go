@@ -73,7 +73,8 @@ func mustNode(tb testing.TB, url string, c *clock, master secret.Key) node {
 	}
 	tb.Cleanup(d.Close)
 	keys, err := keyring.New(context.Background(), keyring.Deps{
-		DB: d, Master: []secret.Key{master}, Now: c.now, Logger: slog.New(slog.DiscardHandler),
+		AccessToken: keyring.Spec{Algorithm: keyring.ES256},
+		DB:          d, Master: []secret.Key{master}, Now: c.now, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		tb.Fatal(err)

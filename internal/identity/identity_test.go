@@ -24,7 +24,8 @@ import (
 func mustService(tb testing.TB, d *db.DB) *identity.Service {
 	tb.Helper()
 	keys, err := keyring.New(context.Background(), keyring.Deps{
-		DB: d, Master: []secret.Key{secret.NewKey()}, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		AccessToken: keyring.Spec{Algorithm: keyring.ES256},
+		DB:          d, Master: []secret.Key{secret.NewKey()}, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -36,6 +36,9 @@ type Deps struct {
 	Master []secret.Key // the first wraps, all unwrap
 	Now    func() time.Time
 	Logger *slog.Logger
+	// AccessToken is the kind of the first key that signs access tokens. The
+	// zero Spec means RS256 with 2048 bits.
+	AccessToken Spec
 }
 
 // Keyring gives out keys. It is safe for concurrent use.
@@ -75,7 +78,7 @@ func New(ctx context.Context, deps Deps) (*Keyring, error) {
 		return nil, err
 	}
 	if missing := k.state.Load().missing(); len(missing) > 0 {
-		if err := k.create(ctx, missing); err != nil {
+		if err := k.create(ctx, missing, deps.AccessToken); err != nil {
 			return nil, err
 		}
 	}
@@ -85,14 +88,18 @@ func New(ctx context.Context, deps Deps) (*Keyring, error) {
 
 // create makes the first key of each purpose. Where another node is quicker,
 // its keys stay.
-func (k *Keyring) create(ctx context.Context, purposes []Purpose) error {
+func (k *Keyring) create(ctx context.Context, purposes []Purpose, accessToken Spec) error {
 	made := make([]stored, 0, len(purposes))
 	for _, p := range purposes {
 		pol, err := p.policy()
 		if err != nil {
 			return err
 		}
-		row, err := k.make(p, pol.spec, Active)
+		spec := pol.spec
+		if p == AccessToken && accessToken != (Spec{}) {
+			spec = accessToken
+		}
+		row, err := k.make(p, spec, Active)
 		if err != nil {
 			return err
 		}

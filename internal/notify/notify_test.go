@@ -61,7 +61,7 @@ func newLab(t *testing.T, d *db.DB) *lab {
 	t.Helper()
 	log := &lockedBuffer{}
 	logger := slog.New(slog.NewJSONHandler(log, nil))
-	keys, err := keyring.New(t.Context(), keyring.Deps{DB: d, Master: []secret.Key{secret.NewKey()}, Now: time.Now, Logger: logger})
+	keys, err := keyring.New(t.Context(), keyring.Deps{AccessToken: keyring.Spec{Algorithm: keyring.ES256}, DB: d, Master: []secret.Key{secret.NewKey()}, Now: time.Now, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}

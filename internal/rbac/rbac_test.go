@@ -38,7 +38,7 @@ type world struct {
 func mustWorld(tb testing.TB, d *db.DB) world {
 	tb.Helper()
 	quiet := slog.New(slog.DiscardHandler)
-	keys, err := keyring.New(context.Background(), keyring.Deps{DB: d, Master: []secret.Key{secret.NewKey()}, Now: time.Now, Logger: quiet})
+	keys, err := keyring.New(context.Background(), keyring.Deps{AccessToken: keyring.Spec{Algorithm: keyring.ES256}, DB: d, Master: []secret.Key{secret.NewKey()}, Now: time.Now, Logger: quiet})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -390,7 +390,8 @@ func mustNode(tb testing.TB, url string, c *clock, master secret.Key) node {
 	tb.Cleanup(d.Close)
 	quiet := slog.New(slog.DiscardHandler)
 	keys, err := keyring.New(context.Background(), keyring.Deps{
-		DB: d, Master: []secret.Key{master}, Now: c.now, Logger: quiet,
+		AccessToken: keyring.Spec{Algorithm: keyring.ES256},
+		DB:          d, Master: []secret.Key{master}, Now: c.now, Logger: quiet,
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -75,8 +75,8 @@ func (b *bench) measure(ctx context.Context, name string, l load) sample {
 func (b *bench) keep(name string, s sample, cpu shares) sample {
 	s.cpu = cpu
 	b.details = append(b.details, detail{b.stack.name, name, s})
-	progress("%s, %s: %.1f /s, p50 %s, p99 %s, %d refused, %d errors; server %.0f %%, database %.0f %%, redis %.0f %%, clients %.0f %%, elsewhere %.0f %%",
-		b.stack.name, name, s.rate(), short(s.at(0.5)), short(s.at(0.99)), s.refused, s.errors,
+	progress("%s, %s: %.1f /s, p50 %s, p99 %s, %d refused, %d errors, CPU %s; server %.0f %%, database %.0f %%, redis %.0f %%, clients %.0f %%, elsewhere %.0f %%",
+		b.stack.name, name, s.rate(), short(s.at(0.5)), short(s.at(0.99)), s.refused, s.errors, short(s.cost()),
 		100*cpu.server, 100*cpu.database, 100*cpu.redis, 100*cpu.clients, 100*cpu.elsewhere)
 	if s.reason != "" {
 		progress("first error: %s", s.reason)

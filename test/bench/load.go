@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -39,6 +40,16 @@ func (s sample) at(q float64) time.Duration {
 		return 0
 	}
 	return s.took[min(len(s.took)-1, int(q*float64(len(s.took))))]
+}
+
+// cost returns the processor time that a success took of everybody who had a
+// part in it, which is what the rate comes from however busy the machine is.
+func (s sample) cost() time.Duration {
+	if len(s.took) == 0 {
+		return 0
+	}
+	used := s.cpu.server + s.cpu.database + s.cpu.redis + s.cpu.clients
+	return time.Duration(used * float64(runtime.NumCPU()) * float64(s.elapsed) / float64(len(s.took)))
 }
 
 func (s *sample) add(o sample) {

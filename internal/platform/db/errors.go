@@ -33,7 +33,6 @@ func IsUnique(err error, constraint string) bool {
 	return false
 }
 
-
 // sqliteConstraint builds the conventional name from "UNIQUE constraint
 // failed: users.canonical_email (2067)".
 func sqliteConstraint(err *sqlite.Error) string {

@@ -25,9 +25,9 @@ var migrationFiles embed.FS
 var ErrSchema = errs.New(errs.Internal, "schema_mismatch", "The database schema does not fit this program.")
 
 type migration struct {
-	version        int
-	name, text     string
-	checksum       string
+	version    int
+	name, text string
+	checksum   string
 }
 
 // Migration is one step of the schema.

@@ -316,4 +316,3 @@ func (p *postgresEngine) listenOnce(ctx context.Context, channels []string, deli
 		deliver(n.Channel, n.Payload)
 	}
 }
-

@@ -254,4 +254,3 @@ func (s *statements) close() {
 	}
 	s.kept = nil
 }
-
