@@ -11,8 +11,8 @@ import (
 
 // Two master keys of no installation.
 const (
-	oldMaster = "Zm9yIHRlc3RzIG9ubHksIG5vdCBhIHNlY3JldCEhMSE="
-	newMaster = "bmVpdGhlciBpcyB0aGlzIG9uZSBhbnkgc2VjcmV0Pz8="
+	oldMaster = "sv/bkXJPSrIrhQQOQ2kuKw3K/SEPDuKHMZA5rX4vzc8="
+	newMaster = "gsH9BC+Lnl5Vr2yCZUQ0LE5I7EYa5njBvB03JGODwhc="
 )
 
 func TestKeyRotate(t *testing.T) {

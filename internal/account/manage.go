@@ -21,7 +21,6 @@ func (s *Service) Update(ctx context.Context, by actor.Actor, u identity.UserID,
 		return Person{}, err
 	}
 	var now Person
-	defer s.users.Forget(u)
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
 		change := func() error {
 			before, err := s.lockPresent(ctx, tx, by, u, version)
@@ -42,6 +41,7 @@ func (s *Service) Update(ctx context.Context, by actor.Actor, u identity.UserID,
 		}
 		return change()
 	})
+	s.users.ForgetAfter(u, err)
 	return now, err
 }
 
@@ -95,8 +95,7 @@ func (s *Service) Delete(ctx context.Context, by actor.Actor, u identity.UserID,
 	if err := by.Require(PermDelete); err != nil {
 		return err
 	}
-	defer s.users.Forget(u)
-	return s.db.Tx(ctx, func(tx *db.Tx) error {
+	err := s.db.Tx(ctx, func(tx *db.Tx) error {
 		return s.roles.KeepAdmin(ctx, tx, u, func() error {
 			before, err := s.lockPresent(ctx, tx, by, u, version)
 			if err != nil {
@@ -113,6 +112,8 @@ func (s *Service) Delete(ctx context.Context, by actor.Actor, u identity.UserID,
 			})
 		})
 	})
+	s.users.ForgetAfter(u, err)
+	return err
 }
 
 // Restore brings a deleted person back as they were, with their roles; one who
@@ -124,7 +125,6 @@ func (s *Service) Restore(ctx context.Context, by actor.Actor, u identity.UserID
 		return Person{}, err
 	}
 	var now Person
-	defer s.users.Forget(u)
 	err := s.db.Tx(ctx, func(tx *db.Tx) error {
 		before, err := s.lock(ctx, tx, by, u)
 		if err != nil {
@@ -150,6 +150,7 @@ func (s *Service) Restore(ctx context.Context, by actor.Actor, u identity.UserID
 		now, err = s.person(ctx, tx, by, after)
 		return err
 	})
+	s.users.ForgetAfter(u, err)
 	return now, err
 }
 

@@ -37,7 +37,6 @@ func (s *Service) UpdateProfile(ctx context.Context, by actor.Actor, version int
 	}
 	now := seen
 	if c.apply(seen) != seen {
-		defer s.users.Forget(by.UserID)
 		err = s.db.Tx(ctx, func(tx *db.Tx) error {
 			now, err = s.editProfile(ctx, tx, by, seen, c)
 			if version != 0 || !errors.Is(err, identity.ErrChanged) {
@@ -51,6 +50,7 @@ func (s *Service) UpdateProfile(ctx context.Context, by actor.Actor, version int
 			now, err = s.editProfile(ctx, tx, by, locked, c)
 			return err
 		})
+		s.users.ForgetAfter(by.UserID, err)
 	}
 	return Person{User: now, Roles: by.Roles}, err
 }

@@ -5,6 +5,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -135,7 +136,7 @@ func (a *App) buildStorage(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("database schema: %w", err)
 	}
 	if url := a.cfg.RedisURL.Reveal(); url != "" {
-		a.redis, err = rediscache.New(rediscache.Config{URL: url, RootCAs: o.RootCAs, Logger: a.log})
+		a.redis, err = rediscache.New(rediscache.Config{URL: url, RootCAs: o.RootCAs, MinTLS: a.minTLS(), Logger: a.log})
 	}
 	return err
 }
@@ -188,6 +189,14 @@ func (a *App) buildSupport(ctx context.Context, o Options) error {
 	a.notify, err = notify.New(notify.Deps{Keys: a.Keys, Sender: a.mails, Logger: a.log, Now: a.now},
 		notify.Config{PublicURL: a.cfg.PublicURL})
 	return err
+}
+
+// minTLS is the oldest TLS that Redis may speak (TLS-2); 0 is the default.
+func (a *App) minTLS() uint16 {
+	if a.cfg.Production() {
+		return tls.VersionTLS13
+	}
+	return 0
 }
 
 // countTogether is where nodes share their counts, or nil.

@@ -81,6 +81,15 @@ func (s *Service) Forget(u UserID) {
 	c.users.Invalidate(u)
 }
 
+// ForgetAfter is Forget after an attempt to change the person that ended with
+// err. Where the database went away, memory is all there is and stays: of a
+// change that was committed all the same the log tells, as on other nodes.
+func (s *Service) ForgetAfter(u UserID, err error) {
+	if !errors.Is(err, db.ErrUnavailable) {
+		s.Forget(u)
+	}
+}
+
 func (c *cache) begin(u UserID) *reading {
 	c.mu.Lock()
 	defer c.mu.Unlock()

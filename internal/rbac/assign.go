@@ -43,7 +43,7 @@ func (s *Service) Assign(ctx context.Context, by actor.Actor, u identity.UserID,
 			return s.grant(ctx, tx, by, u, role, until)
 		})
 	})
-	s.users.Forget(u)
+	s.users.ForgetAfter(u, err)
 	if db.IsForeignKey(err) { // the role was deleted meanwhile
 		return ErrUnknownRole
 	}
@@ -73,8 +73,7 @@ func (s *Service) Unassign(ctx context.Context, by actor.Actor, u identity.UserI
 	if err := mayAssign(by, u); err != nil {
 		return err
 	}
-	defer s.users.Forget(u)
-	return s.db.Tx(ctx, func(tx *db.Tx) error {
+	err := s.db.Tx(ctx, func(tx *db.Tx) error {
 		role, err := s.findRole(ctx, tx, r, "")
 		if err != nil {
 			return err
@@ -100,6 +99,8 @@ func (s *Service) Unassign(ctx context.Context, by actor.Actor, u identity.UserI
 			})
 		})
 	})
+	s.users.ForgetAfter(u, err)
+	return err
 }
 
 // GrantTx gives roles to a person whom the same transaction makes. It checks
