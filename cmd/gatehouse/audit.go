@@ -81,7 +81,7 @@ func writeWhole(path string, fn func(w io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // gone already where all went well
 	if err := errors.Join(fn(f), f.Sync(), f.Close()); err != nil {
 		return err
 	}

@@ -179,14 +179,21 @@ func deleteFirst(tb testing.TB, environ []string) {
 	}
 }
 
-func TestAuditExport_LeavesAnExistingFileWhereItFails(t *testing.T) {
+func TestAuditExport_LeavesNothingBehindWhereItFails(t *testing.T) {
 	t.Parallel()
 	environ := apptest.Environment(t, "embedded")
 	if r := gatehouse(t, environ, "audit", "export", "--to", filepath.Join(t.TempDir(), "no", "folder")); r.code != exitFailed {
 		t.Errorf("exit code %d, %s", r.code, r.stderr)
 	}
-	if r := gatehouse(t, environ, "audit", "export", "--to", t.TempDir()); r.code != exitFailed {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "taken"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if r := gatehouse(t, environ, "audit", "export", "--to", filepath.Join(dir, "taken")); r.code != exitFailed {
 		t.Errorf("a folder: exit code %d, %s", r.code, r.stderr)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 1 {
+		t.Errorf("left %v, %v", files, err)
 	}
 }
 

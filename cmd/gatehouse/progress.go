@@ -18,7 +18,7 @@ const (
 
 // progress shows on standard error how far long work has come: a bar that is
 // drawn again on a terminal, a line now and then elsewhere. Work that ends
-// soon shows nothing but its end.
+// soon shows nothing.
 type progress struct {
 	w     io.Writer
 	what  string // such as "keys rewrapped"

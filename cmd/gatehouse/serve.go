@@ -26,6 +26,12 @@ type serveCmd struct {
 // grows the process without need. GOMEMLIMIT overrides it.
 const softMemoryLimit = 256 << 20
 
+// Validate is for the command line.
+func (c serveCmd) Validate() error {
+	_, err := app.ParseServices(c.Services)
+	return err
+}
+
 // Run serves until the process is told to end, then drains.
 func (c serveCmd) Run(ctx context.Context, e *env) error {
 	began := time.Now()

@@ -34,11 +34,3 @@ func instant(t time.Time) *time.Time {
 	}
 	return &t
 }
-
-// orDash shows text in a table; none as a dash.
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}

@@ -168,6 +168,9 @@ func (d *document) responses(e *endpoint) object {
 		if e.out.schema != nil {
 			content[JSON] = object{"schema": d.schema(e.out.schema, true)}
 		}
+		for _, kind := range e.Streams {
+			content[kind] = object{"schema": object{"type": "string"}}
+		}
 		if len(content) > 0 {
 			ok["content"] = content
 		}

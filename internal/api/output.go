@@ -136,6 +136,9 @@ func (c *call) json(body any, status int, options json.Options) error {
 	h := c.Header()
 	h["Content-Type"] = c.s.jsonType
 	h["Content-Length"] = []string{strconv.Itoa(buf.Len())}
+	if c.e.Unbounded { // it may have taken longer than a reply may
+		_ = http.NewResponseController(c).SetWriteDeadline(time.Now().Add(writeTimeout))
+	}
 	c.WriteHeader(status)
 	_, _ = c.Write(buf.Bytes()) // a client that left cannot be told
 	return nil

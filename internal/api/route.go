@@ -89,14 +89,15 @@ type Route struct {
 	Tag     string
 	Summary string
 
-	Status         int    // of success; 0: 200, or 204 where the output has no body
-	Consumes       string // content type of the body; "": JSON
-	MaxBody        int64  // 0: 64 KiB
-	IdempotencyKey bool   // read the Idempotency-Key header into the actor's origin
-	CacheControl   string // "": no-store
-	AnyHost        bool   // answer under every Host: probes call by address
-	Unbounded      bool   // a stream: no handler time limit, the write limit moves with progress
-	Hidden         bool   // not in the OpenAPI document
+	Status         int      // of success; 0: 200, or 204 where the output has no body
+	Consumes       string   // content type of the body; "": JSON
+	Streams        []string // content types of a success that is streamed, for the OpenAPI document
+	MaxBody        int64    // 0: 64 KiB
+	IdempotencyKey bool     // read the Idempotency-Key header into the actor's origin
+	CacheControl   string   // "": no-store
+	AnyHost        bool     // answer under every Host: probes call by address
+	Unbounded      bool     // a stream: no handler time limit, the write limit moves with progress
+	Hidden         bool     // not in the OpenAPI document
 }
 
 // String returns "METHOD /path/{template}".

@@ -25,6 +25,8 @@ const (
 	shownFaults = 3
 )
 
+const seeToDatabase = "see to the server and GATEHOUSE_DATABASE_URL"
+
 // database opens the database and makes every check that needs it.
 func (d *doctor) database(ctx context.Context) []Finding {
 	const check = "database"
@@ -34,16 +36,15 @@ func (d *doctor) database(ctx context.Context) []Finding {
 			return []Finding{{check, OK, path + " does not exist yet; the first start makes it", ""}}
 		}
 	}
-	const advice = "see to the server and GATEHOUSE_DATABASE_URL"
 	opened, err := db.Open(ctx, db.Config{URL: url, PoolSize: 2, Now: d.Now, Logger: d.Logger})
 	if err != nil {
-		return []Finding{{check, Fail, err.Error(), advice}}
+		return []Finding{{check, Fail, err.Error(), seeToDatabase}}
 	}
 	defer opened.Close()
 	began := d.Now()
 	server, err := opened.Inspect(ctx)
 	if err != nil {
-		return []Finding{{check, Fail, err.Error(), advice}}
+		return []Finding{{check, Fail, err.Error(), seeToDatabase}}
 	}
 	found := []Finding{{check, OK, server.Version, ""}}
 	if server.TooOld {
@@ -146,15 +147,15 @@ func (d *doctor) log(ctx context.Context, opened *db.DB) Finding {
 	c, err := audit.Inspect(ctx, opened, d.Now())
 	switch {
 	case err != nil:
-		return Finding{check, Fail, err.Error(), ""}
+		return Finding{check, Fail, err.Error(), seeToDatabase}
 	case c.Unsealed > 0 && d.Now().Sub(c.Oldest) > sealWithin:
 		return Finding{
 			check, Warn, fmt.Sprintf("%d entries wait for their seal, the oldest for %v", c.Unsealed, d.Now().Sub(c.Oldest).Round(time.Second)),
 			"run a server with the jobs service",
 		}
-	case c.Stray > 0:
+	case c.Stray:
 		return Finding{
-			check, Warn, fmt.Sprintf("%d entries are in the default partition", c.Stray),
+			check, Warn, "entries are in the default partition, since their month had none in time",
 			"run a server with the jobs service and GATEHOUSE_MIGRATE_DATABASE_URL, which makes partitions in time",
 		}
 	case !c.Prepared:
@@ -167,7 +168,7 @@ func (d *doctor) jobs(ctx context.Context, opened *db.DB) Finding {
 	const check = "jobs"
 	b, err := job.Inspect(ctx, opened, d.Now())
 	if err != nil {
-		return Finding{check, Fail, err.Error(), ""}
+		return Finding{check, Fail, err.Error(), seeToDatabase}
 	}
 	if !b.Since.IsZero() && d.Now().Sub(b.Since) > workWithin {
 		return Finding{
@@ -180,7 +181,7 @@ func (d *doctor) jobs(ctx context.Context, opened *db.DB) Finding {
 	}
 	dead, err := job.ListDead(ctx, opened, shownFaults)
 	if err != nil {
-		return Finding{check, Fail, err.Error(), ""}
+		return Finding{check, Fail, err.Error(), seeToDatabase}
 	}
 	var last []string
 	for _, j := range dead {

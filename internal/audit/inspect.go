@@ -12,7 +12,7 @@ import (
 type Condition struct {
 	Unsealed int64     // entries that wait for their position
 	Oldest   time.Time // of these; zero: none waits
-	Stray    int64     // entries in the default partition
+	Stray    bool      // there are entries in the default partition
 	Prepared bool      // next month has a partition, or the engine has none
 }
 
@@ -31,7 +31,7 @@ func Inspect(ctx context.Context, d *db.DB, now time.Time) (Condition, error) {
 		return c, nil
 	}
 	next := time.Date(now.UTC().Year(), now.UTC().Month()+1, 1, 0, 0, 0, 0, time.UTC)
-	err = d.QueryRow(ctx, `SELECT (SELECT count(*) FROM audit_logs_default),
+	err = d.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM audit_logs_default),
 		EXISTS (SELECT 1 FROM pg_class WHERE relname = $1)`, next.Format("audit_logs_200601")).Scan(&c.Stray, &c.Prepared)
 	if err != nil {
 		return c, fmt.Errorf("inspect the partitions of the log: %w", err)

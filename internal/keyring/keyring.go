@@ -50,8 +50,8 @@ type Keyring struct {
 	state   atomic.Pointer[snapshot]
 	people  *otter.Cache[actor.UserID, person]
 	poke    chan struct{} // the keys changed
-	gate    chan struct{} // held while reloading; guards tried and failed
-	tried   time.Time
+	gate    chan struct{} // held while reloading; guards asked and failed
+	asked   time.Time     // when a request last caused a reload
 	failed  error
 }
 
@@ -167,15 +167,18 @@ func (k *Keyring) Reload(ctx context.Context) error {
 }
 
 // catchUp is Reload for a request: at most one a second, and those that come
-// meanwhile wait for it.
+// meanwhile wait for it. Reloads that the node makes by itself don't count: a
+// key that another node signs with may be younger than the last of them.
 func (k *Keyring) catchUp(ctx context.Context) error {
 	if err := k.enter(ctx); err != nil {
 		return err
 	}
 	defer func() { <-k.gate }()
-	if since := k.now().Sub(k.tried); since >= 0 && since < again {
+	now := k.now()
+	if since := now.Sub(k.asked); since >= 0 && since < again {
 		return k.failed
 	}
+	k.asked = now
 	// A client that hangs up must not spoil the answer for the others.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reloadTimeout)
 	defer cancel()
@@ -192,13 +195,13 @@ func (k *Keyring) enter(ctx context.Context) error {
 }
 
 func (k *Keyring) reload(ctx context.Context) error {
-	k.tried = k.now()
+	at := k.now()
 	rows, err := listKeys(ctx, k.db)
 	if err != nil {
 		k.failed = err
 		return err
 	}
-	s, err := newSnapshot(rows, k.masters, k.state.Load(), k.tried)
+	s, err := newSnapshot(rows, k.masters, k.state.Load(), at)
 	k.state.Store(s)
 	k.failed = err
 	return err

@@ -104,11 +104,18 @@ func TestMainJob_WhatIsNotAllowedIsRefused(t *testing.T) {
 		sam := c.as(c.elsewhere().signInNew(admin, "sam@example.com", "support"))
 
 		for _, r := range []struct{ method, path, body string }{
-			{"GET", "/users", ""}, {"POST", "/users", `{"email":"x@example.com"}`}, {"GET", "/users/" + bob.ID, ""},
-			{"PUT", "/users/" + bob.ID, `{"first_name":"X"}`}, {"DELETE", "/users/" + bob.ID, ""},
-			{"GET", "/admin/roles", ""}, {"POST", "/admin/roles", `{"name":"boss","permissions":["users:read"]}`},
-			{"POST", "/admin/users/" + bob.ID + "/roles", `{"role":"admin"}`}, {"GET", "/admin/audit-logs", ""},
-			{"GET", "/admin/audit-logs/verify", ""}, {"GET", "/admin/permissions", ""}, {"GET", "/admin/users/" + bob.ID + "/sessions", ""},
+			{"GET", "/users", ""},
+			{"POST", "/users", `{"email":"x@example.com"}`},
+			{"GET", "/users/" + bob.ID, ""},
+			{"PUT", "/users/" + bob.ID, `{"first_name":"X"}`},
+			{"DELETE", "/users/" + bob.ID, ""},
+			{"GET", "/admin/roles", ""},
+			{"POST", "/admin/roles", `{"name":"boss","permissions":["users:read"]}`},
+			{"POST", "/admin/users/" + bob.ID + "/roles", `{"role":"admin"}`},
+			{"GET", "/admin/audit-logs", ""},
+			{"GET", "/admin/audit-logs/verify", ""},
+			{"GET", "/admin/permissions", ""},
+			{"GET", "/admin/users/" + bob.ID + "/sessions", ""},
 		} {
 			var body any
 			if r.body != "" {

@@ -19,9 +19,14 @@ type outage struct {
 	readers []client
 	login   map[string]string
 
-	mu     sync.Mutex
-	faults []string
+	mu             sync.Mutex
+	faults         []string
+	slowestRefusal time.Duration
 }
+
+// refusalHard bounds the refusal of what needs the database. The promise is
+// 2 s, and 3 s where packets just vanish; the rest is for busy machines.
+const refusalHard = 3500 * time.Millisecond
 
 func newOutage(t *testing.T) *outage {
 	t.Helper()
@@ -66,7 +71,7 @@ func (o *outage) run(away, back func(), length time.Duration) {
 				if err != nil || r.status != 200 {
 					o.fault("after %v a read with a verified token got %d: %v %s", time.Since(began), r.status, err, r.body)
 				}
-				if r.took > 3*time.Second {
+				if r.took > refusalHard {
 					o.fault("a read took %v", r.took)
 				}
 				if k == 0 {
@@ -76,6 +81,8 @@ func (o *outage) run(away, back func(), length time.Duration) {
 		})
 	}
 	wg.Go(func() { o.live(stop) })
+	warm := time.Now()
+	eventually(o.t, 10*time.Second, "the load is under way", func() bool { return time.Since(warm) > 2*time.Second })
 	away()
 	gone := time.Now()
 	wg.Go(func() { o.refusals(stop, gone) })
@@ -93,7 +100,7 @@ func (o *outage) run(away, back func(), length time.Duration) {
 	wg.Wait()
 	back()
 	o.resumes(time.Now())
-	o.t.Logf("the slowest read of the outage took %v", slowest)
+	o.t.Logf("the slowest read of the outage took %v, the slowest refusal %v", slowest, o.slowestRefusal)
 	for _, f := range o.faults {
 		o.t.Error(f)
 	}
@@ -128,9 +135,12 @@ func (o *outage) refusals(stop <-chan struct{}, gone time.Time) {
 				o.fault("%v", err)
 			case r.status != 503 || r.code() != "unavailable":
 				o.fault("%v into the outage %s got %d %s", r.began.Sub(gone), r.what, r.status, r.body)
-			case r.took > 3*time.Second:
+			case r.took > refusalHard:
 				o.fault("%s was refused only after %v", r.what, r.took)
 			}
+			o.mu.Lock()
+			o.slowestRefusal = max(o.slowestRefusal, r.took)
+			o.mu.Unlock()
 			if after, err := strconv.Atoi(r.header.Get("Retry-After")); err != nil || after < 1 {
 				o.fault("%s: Retry-After %q", r.what, r.header.Get("Retry-After"))
 			}
@@ -189,10 +199,15 @@ func TestPostgres_AwayForMoreThanAMinuteNoTokenIsAccepted(t *testing.T) {
 		t.Skip("takes a minute")
 	}
 	o := newOutage(t)
+	warm := time.Now()
+	eventually(t, 10*time.Second, "the reader is known", func() bool {
+		o.readers[0].send("GET", "/users/profile", nil).want(200)
+		return time.Since(warm) > 2*time.Second
+	})
+	gone := time.Now()
 	if err := o.pg.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	gone := time.Now()
 	var r reply
 	eventually(t, 75*time.Second, "a verified token is refused", func() bool {
 		time.Sleep(100 * time.Millisecond)
@@ -200,7 +215,7 @@ func TestPostgres_AwayForMoreThanAMinuteNoTokenIsAccepted(t *testing.T) {
 		return r.status != 200
 	})
 	t.Logf("reads went on for %v", time.Since(gone))
-	if r.refused(503, "unavailable"); time.Since(gone) < 50*time.Second || time.Since(gone) > 65*time.Second {
+	if r.refused(503, "unavailable"); time.Since(gone) < 50*time.Second || time.Since(gone) > 63*time.Second {
 		t.Errorf("reads went on for %v, not for a minute", time.Since(gone))
 	}
 	if err := o.pg.Start(); err != nil {

@@ -17,6 +17,7 @@ func (a *surface) auditRoutes(s *api.Surface) {
 	api.Register(s, api.Route{
 		Method: http.MethodGet, Path: "/admin/audit-logs", Access: api.Needs(audit.PermRead), Unbounded: true,
 		Tag: "Log", Summary: "List the log, newest first; with Accept text/csv or application/x-ndjson the whole range as a stream",
+		Streams: []string{csvType, linesType},
 	}, a.listEntries)
 	api.Register(s, api.Route{
 		Method: http.MethodGet, Path: "/admin/audit-logs/verify", Access: api.Needs(audit.PermRead), Unbounded: true,

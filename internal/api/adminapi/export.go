@@ -19,6 +19,12 @@ import (
 // entries is a range of the log.
 type entries = iter.Seq2[audit.Entry, error]
 
+// The types in which a whole range is streamed.
+const (
+	csvType   = "text/csv"
+	linesType = "application/x-ndjson"
+)
+
 // format is a form in which a whole range of the log is streamed.
 type format struct {
 	contentType string
@@ -43,10 +49,10 @@ func exportFormat(accept string) (format, bool) {
 		switch strings.ToLower(strings.TrimSpace(name)) {
 		case api.JSON, "application/*", "*/*":
 			return format{}, false
-		case "text/csv":
-			return format{"text/csv; charset=utf-8; header=present", writeCSV}, true
-		case "application/x-ndjson":
-			return format{"application/x-ndjson", writeLines}, true
+		case csvType:
+			return format{csvType + "; charset=utf-8; header=present", writeCSV}, true
+		case linesType:
+			return format{linesType, writeLines}, true
 		}
 	}
 	return format{}, false

@@ -137,7 +137,7 @@ func TestSessionsOfPeople(t *testing.T) {
 		ada, support := root.Person("ada"), root.Person("bob", "support")
 		path := "/admin/users/" + ada.UserID + "/sessions"
 		root.Get(path).Golden("sessions")
-		root.Get(path + "?limit=0").Refused(422, "validation_failed")
+		root.Get(path+"?limit=0").Refused(422, "validation_failed")
 		root.Get("/admin/users/"+noID+"/sessions").Refused(404, "not_found")
 		root.Do("DELETE", "/admin/users/"+noID+"/sessions", nil).Refused(404, "not_found")
 

@@ -16,6 +16,7 @@ func (a *surface) keyRoutes(s *api.Surface) {
 	api.Register(s, api.Route{
 		Method: http.MethodGet, Path: "/.well-known/jwks.json", Access: api.Public(),
 		Tag: "Keys", Summary: "The public keys that verify access tokens, the next one ahead of its use (RFC 7517)",
+		Streams:      []string{token.JWKSType},
 		CacheControl: "public, max-age=" + strconv.Itoa(int(token.JWKSMaxAge/time.Second)),
 	}, a.jwks)
 }

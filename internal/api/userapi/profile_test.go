@@ -21,6 +21,7 @@ func TestProfile(t *testing.T) {
 		put := ada.Do("PUT", "/users/profile", whole, "If-Match: "+seen.Header.Get("ETag")).Golden("profile_replaced")
 		ada.Do("PUT", "/users/profile", whole, "If-Match: "+seen.Header.Get("ETag")).Golden("profile_stale")
 		ada.Do("PATCH", "/users/profile", `{}`, mergePatch, `If-Match: "x"`).Refused(412, "precondition_failed")
+		ada.Do("PATCH", "/users/profile", `{}`, mergePatch, `If-Match: "`+ada.UserID+`.0"`).Refused(412, "precondition_failed")
 		if got := ada.Get("/users/profile").Want(200); got.Text != put.Text {
 			t.Errorf("after PUT: %s, want %s", got.Text, put.Text)
 		}
