@@ -180,7 +180,6 @@ func mustRole(tb testing.TB, owner string) string {
 		tb.Fatal(err)
 	}
 	err = d.Tx(tb.Context(), func(tx *db.Tx) error {
-		tx.Queue(`REVOKE UPDATE, DELETE ON audit_logs_default FROM ` + role)
 		return nil
 	})
 	if err != nil {

@@ -57,6 +57,12 @@ func (s *Service) edit(ctx context.Context, tx *db.Tx, by actor.Actor, before id
 			return err
 		}
 	}
+	if before.EmailVerified && !after.EmailVerified {
+		// Who could not sign in any more must not stay signed in.
+		if err := s.endSessions(ctx, tx, before.ID, session.AccountDisabled); err != nil {
+			return err
+		}
+	}
 	if c.Status == nil || *c.Status == before.Status {
 		return nil
 	}

@@ -109,7 +109,7 @@ func (g *gate) logged() string {
 func (g *gate) deps() api.Deps {
 	return api.Deps{
 		Authenticator: g, CSRF: g, Limiter: g,
-		Denied: func(_ context.Context, by actor.Actor, r api.Route) {
+		Denied: func(_ context.Context, by actor.Actor, r api.Route, _ string) {
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			g.denied = append(g.denied, by.UserID.String()+" "+r.String())

@@ -67,12 +67,14 @@ func (s *Surface) ownOrigin(r *http.Request) bool {
 	case 0:
 		return sameSite
 	case 1:
-		return s.origins[origins[0]] || sameSite && sameHost(origins[0], r.Host)
+		return s.origins[origins[0]] || sameSite && s.sameOrigin(origins[0], r.Host)
 	}
 	return false
 }
 
-func sameHost(origin, host string) bool {
+// sameOrigin reports whether origin is where the request went, by the public
+// URL's scheme.
+func (s *Surface) sameOrigin(origin, host string) bool {
 	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host) && u.Scheme == s.config.PublicURL.Scheme
 }

@@ -25,6 +25,11 @@ func (c *call) secure() {
 		h[f.name] = f.value
 	}
 	h["X-Request-Id"] = []string{c.by.Origin.RequestID}
+	if len(c.r.TransferEncoding) > 0 && c.r.ProtoMajor == 1 {
+		// A length may have been sent beside it, which net/http drops: nothing
+		// more may come over this connection (RFC 9112, 6.1).
+		h["Connection"] = []string{"close"}
+	}
 }
 
 // header is a header whose value is the same on every reply. The slice is
@@ -270,6 +275,10 @@ func (c *call) idempotencyKey() error {
 // denied tells the audit log of a refusal to a signed-in person.
 func (c *call) denied(err error) {
 	if errs.KindOf(err) == errs.Forbidden && c.by.Type == actor.User {
-		c.s.deps.Denied(context.WithoutCancel(c.ctx), c.by, c.e.Route)
+		about := ""
+		if len(c.params) > 0 {
+			about = c.params[0]
+		}
+		c.s.deps.Denied(context.WithoutCancel(c.ctx), c.by, c.e.Route, about)
 	}
 }

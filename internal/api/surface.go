@@ -51,8 +51,8 @@ type Deps struct {
 	Authenticator Authenticator
 	CSRF          CSRF
 	Limiter       Limiter
-	Denied        func(ctx context.Context, by actor.Actor, r Route) // a signed-in person was refused: for the audit log
-	Pseudonym     func(u actor.UserID) string                        // names a person in the access log (PRV-4)
+	Denied        func(ctx context.Context, by actor.Actor, r Route, about string) // a signed-in person was refused what the path's first {name} names: for the audit log
+	Pseudonym     func(u actor.UserID) string                                      // names a person in the access log (PRV-4)
 	Keys          Keys
 	Metrics       *Metrics
 	Tracer        trace.Tracer

@@ -3,12 +3,14 @@ package app
 import (
 	"context"
 	"encoding/hex"
+	"strings"
 
 	"gatehouse/internal/account"
 	"gatehouse/internal/actor"
 	"gatehouse/internal/api"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/keyring"
+	"gatehouse/internal/platform/id"
 	"gatehouse/internal/platform/telemetry"
 	"gatehouse/internal/rbac"
 	"gatehouse/internal/session"
@@ -51,10 +53,17 @@ func (a *App) pseudonym(u actor.UserID) string {
 	return hex.EncodeToString(mac[:8])
 }
 
-// denied logs that a signed-in person was refused.
-func (a *App) denied(ctx context.Context, by actor.Actor, r api.Route) {
+// denied logs that a signed-in person was refused, and what they aimed at.
+func (a *App) denied(ctx context.Context, by actor.Actor, r api.Route, about string) {
+	target := audit.Person(by.UserID)
+	if aimed, err := id.Parse[actor.Subject](about); err == nil {
+		target = audit.Person(aimed)
+		if strings.HasPrefix(r.Path, "/admin/roles/") {
+			target = audit.Thing("role", rbac.RoleID(aimed))
+		}
+	}
 	err := a.Audit.Observe(ctx, by, audit.Event{
-		Action: accessDenied, Outcome: audit.Denied, Target: audit.Person(by.UserID), Reason: string(r.Access.Permission()),
+		Action: accessDenied, Outcome: audit.Denied, Target: target, Reason: string(r.Access.Permission()),
 	})
 	if err != nil {
 		a.log.ErrorContext(ctx, "log a refusal", "error", err)

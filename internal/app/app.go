@@ -276,10 +276,11 @@ func (a *App) buildJourneys(_ context.Context, _ Options) error {
 	})
 	a.Signup = signup.New(signup.Deps{
 		DB: a.DB, Users: a.Users, Passwords: a.passwords, Roles: a.Roles, Audit: a.Audit, Notify: a.notify,
-		Limits: a.limits, Digests: digests,
+		Limits: a.limits, Digests: digests, Now: a.now,
 	}, signup.Config{Registration: a.registration()})
 	a.Recovery = recovery.New(recovery.Deps{
-		DB: a.DB, Users: a.Users, Passwords: a.passwords, Sessions: a.Sessions, Audit: a.Audit, Notify: a.notify, Limits: a.limits,
+		DB: a.DB, Users: a.Users, Passwords: a.passwords, Sessions: a.Sessions, Audit: a.Audit, Notify: a.notify,
+		Limits: a.limits, Digests: digests,
 	})
 	a.Accounts = account.New(account.Deps{
 		DB: a.DB, Users: a.Users, Passwords: a.passwords, Roles: a.Roles, Sessions: a.Sessions, Log: a.Audit,

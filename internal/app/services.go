@@ -253,6 +253,7 @@ func (a *App) startWorkers(ctx context.Context, wg *sync.WaitGroup, jobs bool) {
 		"summaries":      a.Audit.RunSummaries,
 		"log follower":   a.followLog,
 		"health":         a.health.Run,
+		"node count":     a.countNodes,
 	}
 	if a.redis != nil {
 		runs["redis"] = a.redis.Run

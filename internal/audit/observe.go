@@ -60,9 +60,19 @@ func (l *Log) Observe(ctx context.Context, by actor.Actor, e Event) error {
 		l.repeats.mu.Unlock()
 		return l.write(ctx, by, e)
 	}
-	l.repeats.seen[key] = &tally{by: by, event: e, since: l.now()}
+	first := &tally{by: by, event: e, since: l.now()}
+	l.repeats.seen[key] = first
 	l.repeats.mu.Unlock()
-	return l.write(ctx, by, e)
+	err := l.write(ctx, by, e)
+	if err != nil {
+		// What was not written must not hide the next one.
+		l.repeats.mu.Lock()
+		if l.repeats.seen[key] == first {
+			delete(l.repeats.seen, key)
+		}
+		l.repeats.mu.Unlock()
+	}
+	return err
 }
 
 // FlushRepeats writes the summaries of the windows that ended, or of all.

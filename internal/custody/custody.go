@@ -77,11 +77,24 @@ func (s *Service) Rotate(ctx context.Context, by actor.Actor, p keyring.Purpose,
 
 // Withdraw makes every node refuse, within a minute, what the signing key with
 // that id has signed. It returns keyring.ErrNotFound, ErrWithdrawn or
-// ErrSymmetric for a key that cannot be withdrawn.
+// ErrSymmetric for a key that cannot be withdrawn. It is wanted in a hurry, so
+// it repeats itself where the keys changed meanwhile.
 func (s *Service) Withdraw(ctx context.Context, by actor.Actor, key keyring.ID) (keyring.Change, error) {
 	if err := require(by); err != nil {
 		return keyring.Change{}, err
 	}
+	for attempt := 1; ; attempt++ {
+		c, err := s.withdraw(ctx, by, key)
+		if !errors.Is(err, keyring.ErrChanged) || attempt == withdrawals {
+			return c, err
+		}
+	}
+}
+
+// withdrawals is how often Withdraw tries.
+const withdrawals = 5
+
+func (s *Service) withdraw(ctx context.Context, by actor.Actor, key keyring.ID) (keyring.Change, error) {
 	if err := s.keys.Reload(ctx); err != nil {
 		return keyring.Change{}, err
 	}

@@ -62,15 +62,36 @@ func TestUse_RefusesWhatIsNoToken(t *testing.T) {
 	})
 }
 
-func TestIssue_VoidsTheLinkBefore(t *testing.T) {
+func TestVoid_EndsEveryLinkOfThePurpose(t *testing.T) {
 	t.Parallel()
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
-		older, newer := mustIssue(t, d, link.Setup, ""), mustIssue(t, d, link.Setup, "")
-		if _, err := use(t, d, link.Setup, older); !errors.Is(err, link.ErrInvalid) {
-			t.Errorf("older: %v", err)
+		older, newer, other := mustIssue(t, d, link.Setup, ""), mustIssue(t, d, link.Setup, ""), mustIssue(t, d, link.VerifyEmail, "")
+		err := d.Tx(t.Context(), func(tx *db.Tx) error { link.VoidTx(tx, link.Setup, actor.UserID{}); return nil })
+		if err != nil {
+			t.Fatal(err)
 		}
-		if _, err := use(t, d, link.Setup, newer); err != nil {
-			t.Errorf("newer: %v", err)
+		for name, token := range map[string]secret.String{"older": older, "newer": newer} {
+			if _, err := use(t, d, link.Setup, token); !errors.Is(err, link.ErrInvalid) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if _, err := use(t, d, link.VerifyEmail, other); err != nil {
+			t.Errorf("other purpose: %v", err)
+		}
+	})
+}
+
+func TestRequire_UsesNothingUp(t *testing.T) {
+	t.Parallel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		token := mustIssue(t, d, link.Setup, "")
+		for range 2 {
+			if err := link.Require(t.Context(), d, link.Setup, token, time.Now()); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := link.Require(t.Context(), d, link.Setup, secret.NewToken("ghs_"), time.Now()); !errors.Is(err, link.ErrInvalid) {
+			t.Errorf("unknown: %v", err)
 		}
 	})
 }

@@ -152,6 +152,12 @@ func (s *Service) KeepAdmin(ctx context.Context, tx *db.Tx, u identity.UserID, c
 	return err
 }
 
+// HasAdministrator reports whether anybody holds the role "admin".
+func (s *Service) HasAdministrator(ctx context.Context, q db.Querier) (bool, error) {
+	return exists(q.QueryRow(ctx, `SELECT 1 FROM user_roles JOIN roles ON roles.id = user_roles.role_id
+		WHERE roles.canonical_name = 'admin' LIMIT 1`))
+}
+
 func holds(ctx context.Context, q db.Querier, u identity.UserID, r RoleID) (bool, error) {
 	return exists(q.QueryRow(ctx, `SELECT 1 FROM user_roles WHERE user_id = $1 AND role_id = $2`, u, r))
 }

@@ -224,7 +224,7 @@ func (s *Service) Update(ctx context.Context, by actor.Actor, r RoleID, version 
 func mayBecome(by actor.Actor, before, after Role) error {
 	moved := difference(before.Permissions, after.Permissions)
 	switch {
-	case before.System && before.Name != after.Name, before.is(Admin) && len(moved) > 0:
+	case before.System && before.Name != after.Name, (before.is(Admin) || before.is(User)) && len(moved) > 0:
 		return ErrSystem
 	case !by.Covers(moved):
 		return actor.ErrForbidden
@@ -278,6 +278,9 @@ func (s *Service) Delete(ctx context.Context, by actor.Actor, r RoleID, version 
 		if n > 0 && !force {
 			return ErrInUse
 		}
+		if err := s.mayStrip(ctx, tx, by, role); err != nil {
+			return err
+		}
 		if err := deleteRole(ctx, tx, r); err != nil {
 			return err
 		}
@@ -286,6 +289,31 @@ func (s *Service) Delete(ctx context.Context, by actor.Actor, r RoleID, version 
 			Action: RoleDeleted, Outcome: audit.Success, Target: target(role), Changes: changes(role, Role{}),
 		})
 	})
+}
+
+// mayStrip refuses to take a role from the actor, or from anyone who holds a
+// permission that the actor lacks: what Unassign would refuse for each (RBAC-4).
+func (s *Service) mayStrip(ctx context.Context, tx *db.Tx, by actor.Actor, r Role) error {
+	if by.Type == actor.System {
+		return nil
+	}
+	own, err := holds(ctx, tx, by.UserID, r.ID)
+	if err != nil {
+		return err
+	}
+	beside, err := s.besides(ctx, tx, r.ID)
+	if err != nil {
+		return err
+	}
+	if own {
+		return actor.ErrForbidden
+	}
+	for _, other := range beside {
+		if !by.Covers(other.Permissions) {
+			return actor.ErrForbidden
+		}
+	}
+	return nil
 }
 
 func (s *Service) lock(ctx context.Context, tx *db.Tx, r RoleID, version int64) (Role, error) {

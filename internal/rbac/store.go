@@ -100,6 +100,13 @@ func (s *Service) resolveAll(ctx context.Context, q db.Querier, refs []string) (
 const holders = `SELECT role_id, count(*) AS n FROM user_roles
 	WHERE (expires_at IS NULL OR expires_at > $1) AND user_id IN (` + identity.Present + `) GROUP BY role_id`
 
+// besides returns every role that somebody holds beside r.
+func (s *Service) besides(ctx context.Context, q db.Querier, r RoleID) ([]Role, error) {
+	return db.List(ctx, q, func(row db.Scanner) (Role, error) { return s.scanRole(row) }, `SELECT `+columns+` FROM roles
+		WHERE EXISTS (SELECT 1 FROM user_roles AS held JOIN user_roles AS other ON other.user_id = held.user_id
+			WHERE held.role_id = $1 AND other.role_id = roles.id)`, r)
+}
+
 func (s *Service) listRoles(ctx context.Context, after string, limit int) ([]Role, error) {
 	scan := func(row db.Scanner) (Role, error) {
 		var n int64

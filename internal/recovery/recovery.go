@@ -31,6 +31,11 @@ var ErrSame = errs.InvalidField("new_password", "unchanged", "must differ from t
 // failures is how many wrong current passwords a person may submit.
 func failures() throttle.Limit { return throttle.Limit{Max: 10, Window: 15 * time.Minute} }
 
+// Digests turns the name of an account into a key that tells nothing.
+type Digests interface {
+	AccountDigest(identifier string) ([32]byte, error)
+}
+
 // Deps are what the journey needs.
 type Deps struct {
 	DB        *db.DB
@@ -40,6 +45,7 @@ type Deps struct {
 	Audit     *audit.Log
 	Notify    *notify.Notifier
 	Limits    *throttle.Limiter
+	Digests   Digests
 }
 
 // Service replaces proofs. It is safe for concurrent use.
@@ -52,7 +58,12 @@ func New(d Deps) *Service { return &Service{d} }
 // goes on. It returns ErrCredentials, ErrSame, what the policy refuses, or
 // throttle.ErrLimited.
 func (s *Service) ChangePassword(ctx context.Context, by actor.Actor, current, next secret.String) error {
-	key := throttle.ByUser(by.UserID, "change-password")
+	// The same place in which wrong passwords at the sign-in are counted.
+	digest, err := s.Digests.AccountDigest(by.UserID.String())
+	if err != nil {
+		return err
+	}
+	key := throttle.ByAccount(digest, "login")
 	if err := s.Limits.Allow(ctx, key, failures()).Err(); err != nil {
 		return err
 	}

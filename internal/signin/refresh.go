@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"gatehouse/internal/actor"
 	"gatehouse/internal/audit"
@@ -11,7 +12,11 @@ import (
 	"gatehouse/internal/platform/db"
 	"gatehouse/internal/platform/secret"
 	"gatehouse/internal/session"
+	"gatehouse/internal/throttle"
 )
+
+// renewals is how often a session may be renewed (LIM-3).
+func renewals() throttle.Limit { return throttle.Limit{Max: 30, Window: time.Minute} }
 
 // Refresh rotates a refresh token and issues the next access token. A token
 // that was spent before the last ten seconds ends its session and is told to
@@ -19,9 +24,19 @@ import (
 // session.ErrInvalid, session.ErrRevoked, session.ErrExpired, or the state of
 // the account.
 func (s *Service) Refresh(ctx context.Context, by actor.Actor, refresh secret.String, via session.Delivery) (SignedIn, error) {
+	claimed, err := session.Claimed(refresh)
+	if err != nil {
+		return SignedIn{}, err
+	}
+	// Only renewals that happened count, so nobody who merely knows the id of
+	// a session can use its limit up.
+	limit := throttle.BySession(claimed, "/auth/refresh")
+	if err := s.Limits.Peek(ctx, limit, renewals()).Err(); err != nil {
+		return SignedIn{}, err
+	}
 	var signed SignedIn
 	var reused bool
-	err := s.DB.Tx(ctx, func(tx *db.Tx) error {
+	err = s.DB.Tx(ctx, func(tx *db.Tx) error {
 		signed, reused = SignedIn{}, false
 		r, err := s.Sessions.RotateTx(ctx, tx, refresh, via)
 		if err != nil {
@@ -63,6 +78,7 @@ func (s *Service) Refresh(ctx context.Context, by actor.Actor, refresh secret.St
 	if reused {
 		return SignedIn{}, session.ErrInvalid
 	}
+	s.Limits.Fail(ctx, limit, renewals())
 	return s.issue(signed)
 }
 

@@ -105,19 +105,18 @@ func (s *Service) Login(ctx context.Context, by actor.Actor, c Credentials) (Sig
 }
 
 func (s *Service) login(ctx context.Context, by actor.Actor, c Credentials) (SignedIn, error) {
-	digest, err := s.Digests.AccountDigest(identity.LimitKey(c.Identifier))
+	found, err := s.Users.FindLogin(ctx, s.DB, c.Identifier)
+	if err != nil && !errors.Is(err, identity.ErrNotFound) {
+		return SignedIn{}, fmt.Errorf("find who signs in: %w", err)
+	}
+	account, err := s.countUnder(found.ID, c.Identifier)
 	if err != nil {
 		return SignedIn{}, err
 	}
-	account := throttle.ByAccount(digest, "login")
 	// Counted before the password is looked at, so that tries at once don't
 	// slip past; one that succeeds wipes the count.
 	if err := s.Limits.Allow(ctx, account, failures()).Err(); err != nil {
 		return SignedIn{}, err
-	}
-	found, err := s.Users.FindLogin(ctx, s.DB, c.Identifier)
-	if err != nil && !errors.Is(err, identity.ErrNotFound) {
-		return SignedIn{}, fmt.Errorf("find who signs in: %w", err)
 	}
 	match, outdated, err := s.Passwords.Verify(ctx, found.PasswordHash.Reveal(), c.Password)
 	if err != nil {
@@ -137,6 +136,20 @@ func (s *Service) login(ctx context.Context, by actor.Actor, c Credentials) (Sig
 	}
 	s.Limits.Reset(ctx, account)
 	return s.start(ctx, by, c, found, rehashed)
+}
+
+// countUnder is where tries are counted: one place for an account, by whichever
+// of its names it is tried, and one for each name that nobody has (LIM-5).
+func (s *Service) countUnder(u actor.UserID, identifier string) (throttle.Key, error) {
+	name := identity.LimitKey(identifier)
+	if canonical, ok := identity.CanonicalEmail(identifier); ok {
+		name = canonical
+	}
+	if !u.IsZero() {
+		name = u.String()
+	}
+	digest, err := s.Digests.AccountDigest(name)
+	return throttle.ByAccount(digest, "login"), err
 }
 
 func requireAble(u identity.User) error {

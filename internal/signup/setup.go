@@ -2,7 +2,6 @@ package signup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"gatehouse/internal/actor"
@@ -18,14 +17,15 @@ import (
 const setupLock = "gatehouse first administrator"
 
 // SetupLink makes the one-time secret with which the first administrator is
-// made, or returns none where somebody has an account. It voids the one before.
+// made, or returns none where there is one. It voids the one before.
 func (s *Service) SetupLink(ctx context.Context) (token secret.String, err error) {
 	err = s.DB.Tx(ctx, func(tx *db.Tx) error {
 		token = ""
-		empty, err := s.Users.IsEmpty(ctx, tx)
-		if err != nil || !empty {
+		has, err := s.Roles.HasAdministrator(ctx, tx)
+		if err != nil || has {
 			return err
 		}
+		link.VoidTx(tx, link.Setup, actor.UserID{})
 		token, _ = link.IssueTx(tx, link.Setup, link.Link{})
 		return nil
 	})
@@ -39,6 +39,10 @@ func (s *Service) SetupLink(ctx context.Context) (token secret.String, err error
 // returns link.ErrInvalid where that was used, or what is wrong with the
 // submitted fields, which uses nothing up.
 func (s *Service) Setup(ctx context.Context, by actor.Actor, token secret.String, email string, pw secret.String) error {
+	// Only the holder of the secret may cost us a hash.
+	if err := link.Require(ctx, s.DB, link.Setup, token, s.Now()); err != nil {
+		return err
+	}
 	n, err := s.administrator(ctx, email, pw)
 	if err != nil {
 		return err
@@ -55,10 +59,10 @@ func (s *Service) Setup(ctx context.Context, by actor.Actor, token secret.String
 	})
 }
 
-// EnsureAdministrator makes the administrator that the environment names, on
-// an empty database only. Of nodes that start at once, one does.
+// EnsureAdministrator makes the administrator that the environment names, where
+// there is none. Of nodes that start at once, one does.
 func (s *Service) EnsureAdministrator(ctx context.Context, email string, pw secret.String) (made bool, err error) {
-	if empty, err := s.Users.IsEmpty(ctx, s.DB); err != nil || !empty {
+	if has, err := s.Roles.HasAdministrator(ctx, s.DB); err != nil || has {
 		return false, err
 	}
 	n, err := s.administrator(ctx, email, pw)
@@ -69,9 +73,6 @@ func (s *Service) EnsureAdministrator(ctx context.Context, email string, pw secr
 		made, err = s.makeFirst(ctx, tx, actor.ForSystem("first start"), n, "environment")
 		return err
 	})
-	if errors.Is(err, identity.ErrEmailTaken) {
-		return false, nil
-	}
 	return made, err
 }
 
@@ -88,15 +89,15 @@ func (s *Service) administrator(ctx context.Context, email string, pw secret.Str
 	return n, err
 }
 
-// makeFirst does nothing where somebody has an account already, or is being
-// made the first in this moment.
+// makeFirst does nothing where there is an administrator already, or one is
+// being made in this moment.
 func (s *Service) makeFirst(
 	ctx context.Context, tx *db.Tx, by actor.Actor, n identity.NewUser, reason string,
 ) (made bool, err error) {
 	if mine, err := tx.TryLock(ctx, setupLock); err != nil || !mine {
 		return false, err
 	}
-	if empty, err := s.Users.IsEmpty(ctx, tx); err != nil || !empty {
+	if has, err := s.Roles.HasAdministrator(ctx, tx); err != nil || has {
 		return false, err
 	}
 	u, err := s.Users.Insert(ctx, tx, n)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/actor"
@@ -65,16 +66,18 @@ type Deps struct {
 	Notify    *notify.Notifier
 	Limits    *throttle.Limiter
 	Digests   Digests
+	Now       func() time.Time
 }
 
 // Service makes accounts. It is safe for concurrent use.
 type Service struct {
 	Deps
-	cfg Config
+	cfg   Config
+	setUp atomic.Bool // somebody administers this installation
 }
 
 // New returns the journey.
-func New(d Deps, c Config) *Service { return &Service{d, c} }
+func New(d Deps, c Config) *Service { return &Service{Deps: d, cfg: c} }
 
 // Registration is what somebody submits about themselves.
 type Registration struct {
@@ -87,11 +90,12 @@ type Registration struct {
 
 // Register makes an account whose address is not proven and mails the link
 // that proves it. If the address has an account, its owner is told by mail
-// instead. It returns ErrClosed, or what is wrong with the submitted fields; a
-// taken username is told, since it is public by nature.
+// instead. It returns ErrClosed, also before there is an administrator, or what
+// is wrong with the submitted fields; a taken username is told whatever the
+// address, since it is public by nature.
 func (s *Service) Register(ctx context.Context, by actor.Actor, r Registration) error {
-	if s.cfg.Registration != Open {
-		return ErrClosed
+	if err := s.requireOpen(ctx); err != nil {
+		return err
 	}
 	n := identity.NewUser{
 		Email: r.Email, Username: r.Username, FirstName: r.FirstName, LastName: r.LastName, PasswordHash: "pending",
@@ -118,9 +122,33 @@ func (s *Service) Register(ctx context.Context, by actor.Actor, r Registration) 
 	return err
 }
 
+// requireOpen lets nobody register before there is an administrator, so that no
+// stranger is the first on a fresh installation.
+func (s *Service) requireOpen(ctx context.Context) error {
+	if s.cfg.Registration != Open {
+		return ErrClosed
+	}
+	if s.setUp.Load() {
+		return nil
+	}
+	has, err := s.Roles.HasAdministrator(ctx, s.DB)
+	if err != nil {
+		return fmt.Errorf("look for an administrator: %w", err)
+	}
+	if !has {
+		return ErrClosed
+	}
+	s.setUp.Store(true)
+	return nil
+}
+
 // mayMail reports whether the address may be written to once more.
 func (s *Service) mayMail(ctx context.Context, email string) (bool, error) {
-	digest, err := s.Digests.AccountDigest(identity.LimitKey(email))
+	canonical, ok := identity.CanonicalEmail(email)
+	if !ok {
+		return false, nil
+	}
+	digest, err := s.Digests.AccountDigest(canonical)
 	if err != nil {
 		return false, err
 	}
@@ -128,6 +156,14 @@ func (s *Service) mayMail(ctx context.Context, email string) (bool, error) {
 }
 
 func (s *Service) register(ctx context.Context, tx *db.Tx, by actor.Actor, n identity.NewUser, mails bool) error {
+	if n.Username != "" {
+		switch _, err := s.Users.FindLogin(ctx, tx, n.Username); {
+		case err == nil:
+			return identity.ErrUsernameTaken
+		case !errors.Is(err, identity.ErrNotFound):
+			return fmt.Errorf("look for the username: %w", err)
+		}
+	}
 	known, err := s.Users.FindLogin(ctx, tx, n.Email)
 	switch {
 	case err == nil && known.EmailVerified:
@@ -136,7 +172,7 @@ func (s *Service) register(ctx context.Context, tx *db.Tx, by actor.Actor, n ide
 		}
 		return s.Notify.AccountExists(tx, notify.Person{Email: known.Email})
 	case err == nil:
-		return s.registerAgain(ctx, tx, by, known.User, n, mails)
+		return s.registerAgain(tx, known.User, n, mails)
 	case !errors.Is(err, identity.ErrNotFound):
 		return fmt.Errorf("look for the address: %w", err)
 	}
@@ -144,7 +180,7 @@ func (s *Service) register(ctx context.Context, tx *db.Tx, by actor.Actor, n ide
 	if err != nil {
 		return err
 	}
-	if err := s.sendLink(tx, u, mails); err != nil {
+	if err := s.sendLink(tx, u, n.PasswordHash, mails); err != nil {
 		return err
 	}
 	return s.Audit.Append(ctx, tx, by, audit.Event{
@@ -153,32 +189,22 @@ func (s *Service) register(ctx context.Context, tx *db.Tx, by actor.Actor, n ide
 	})
 }
 
-// registerAgain replaces the password of an account whose address nobody has
-// proven: what a stranger set before its owner came must not survive (REC-6).
-// A mailed link belongs to the newest registration only.
-func (s *Service) registerAgain(
-	ctx context.Context, tx *db.Tx, by actor.Actor, known identity.User, n identity.NewUser, mails bool,
-) error {
-	if known.Status != identity.Active || !mails {
+// registerAgain mails a link that carries the new password, and changes nothing
+// yet: which of several registrations of an unproven address is its owner's is
+// decided by the link that the owner uses (REC-6).
+func (s *Service) registerAgain(tx *db.Tx, known identity.User, n identity.NewUser, mails bool) error {
+	if known.Status != identity.Active {
 		return nil
 	}
-	if err := s.Users.SetPassword(ctx, tx, known.ID, n.PasswordHash, false); err != nil {
-		return fmt.Errorf("replace an unproven password: %w", err)
-	}
-	if err := s.sendLink(tx, known, mails); err != nil {
-		return err
-	}
-	return s.Audit.Append(ctx, tx, by, audit.Event{
-		Action: password.Changed, Target: audit.Person(known.ID), Reason: "registration",
-	})
+	return s.sendLink(tx, known, n.PasswordHash, mails)
 }
 
-func (s *Service) sendLink(tx *db.Tx, u identity.User, mails bool) error {
+func (s *Service) sendLink(tx *db.Tx, u identity.User, hash secret.String, mails bool) error {
 	if !mails {
 		return nil
 	}
 	canonical, _ := identity.CanonicalEmail(u.Email)
-	token, expires := link.IssueTx(tx, link.VerifyEmail, link.Link{UserID: u.ID, Email: canonical})
+	token, expires := link.IssueTx(tx, link.VerifyEmail, link.Link{UserID: u.ID, Email: canonical, PasswordHash: hash})
 	return s.Notify.Verification(tx, notify.Person{Email: u.Email}, token, expires)
 }
 
@@ -200,12 +226,17 @@ func (s *Service) ResendVerification(ctx context.Context, email string) error {
 		if known.EmailVerified || known.Status != identity.Active {
 			return nil
 		}
-		return s.sendLink(tx, known.User, true)
+		newest, err := link.Newest(ctx, tx, link.VerifyEmail, known.ID)
+		if err != nil && !errors.Is(err, link.ErrInvalid) {
+			return fmt.Errorf("look for the last link: %w", err)
+		}
+		return s.sendLink(tx, known.User, newest.PasswordHash, true)
 	})
 }
 
-// VerifyEmail uses a mailed link up. It returns link.ErrInvalid also when the
-// address has changed since.
+// VerifyEmail uses a mailed link up: the address is proven, the password of the
+// link is in force, and every other link of the person is void. It returns
+// link.ErrInvalid also when the address has changed since.
 func (s *Service) VerifyEmail(ctx context.Context, by actor.Actor, token secret.String) error {
 	var l link.Link
 	err := s.DB.Tx(ctx, func(tx *db.Tx) (err error) {
@@ -219,6 +250,12 @@ func (s *Service) VerifyEmail(ctx context.Context, by actor.Actor, token secret.
 		}
 		if !changed {
 			return link.ErrInvalid
+		}
+		link.VoidTx(tx, link.VerifyEmail, l.UserID)
+		if l.PasswordHash != "" {
+			if err := s.Users.SetPassword(ctx, tx, l.UserID, l.PasswordHash, false); err != nil {
+				return fmt.Errorf("put the password of the link in force: %w", err)
+			}
 		}
 		return s.Audit.Append(ctx, tx, by, audit.Event{
 			Action: EmailVerified, Target: audit.Person(l.UserID),

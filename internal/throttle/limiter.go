@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,7 +18,7 @@ type Shared interface {
 type Config struct {
 	Off   bool             // allow everything (load tests only)
 	Nodes int              // how many share a limit while they can't count together; 0: 1
-	Keys  int              // how many keys this node remembers; 0: 65,536
+	Keys  int              // how many keys of each kind this node remembers; 0: 65,536
 	Now   func() time.Time // nil: time.Now
 }
 
@@ -32,8 +33,10 @@ type Limiter struct {
 	shared Shared // nil: this node is alone
 	config Config
 	start  time.Time
-	hits   *table[hits]
+	hits   [kindUser]*table[hits] // by kind, so that no flood of one evicts another
 	tally  *table[tally]
+
+	nodes atomic.Int64
 
 	mu    sync.Mutex
 	queue []Key // tallies that other nodes should know
@@ -50,11 +53,16 @@ func New(shared Shared, c Config) *Limiter {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Limiter{
-		shared: shared, config: c, start: c.Now(),
-		hits: newTable[hits](c.Keys), tally: newTable[tally](c.Keys),
+	l := &Limiter{shared: shared, config: c, start: c.Now(), tally: newTable[tally](c.Keys)}
+	for k := range l.hits {
+		l.hits[k] = newTable[hits](c.Keys)
 	}
+	l.nodes.Store(int64(c.Nodes))
+	return l
 }
+
+// SetNodes says how many nodes share a limit while they can't count together.
+func (l *Limiter) SetNodes(n int) { l.nodes.Store(int64(max(1, n))) }
 
 // Allow counts one event and says whether it may go on. Of an address refused
 // events count too, of everything else they don't.
@@ -87,7 +95,7 @@ func (l *Limiter) Reset(ctx context.Context, key Key) {
 		s.Unlock()
 		return
 	}
-	s := l.hits.shard(key)
+	s := l.hits[key.kind].shard(key)
 	s.Lock()
 	s.delete(key)
 	s.Unlock()
@@ -119,7 +127,8 @@ func (l *Limiter) take(ctx context.Context, key Key, limit Limit, m mode) Decisi
 	answer, err := l.shared.Eval(ctx, hitsScript, key.String(), int64(limit.Max), limit.Window.Milliseconds(), int64(m), 0)
 	d, ok := hitsDecision(limit, answer)
 	if err != nil || !ok {
-		limit.Max = (limit.Max + l.config.Nodes - 1) / l.config.Nodes
+		nodes := int(l.nodes.Load())
+		limit.Max = (limit.Max + nodes - 1) / nodes
 		return l.takeHits(key, limit, m)
 	}
 	if m == modeAlways || m == modeTake && d.Allowed {
@@ -130,7 +139,7 @@ func (l *Limiter) take(ctx context.Context, key Key, limit Limit, m mode) Decisi
 
 func (l *Limiter) takeHits(key Key, limit Limit, m mode) Decision {
 	now := l.millis()
-	s := l.hits.shard(key)
+	s := l.hits[key.kind].shard(key)
 	s.Lock()
 	defer s.Unlock()
 	return s.find(key, now, limit.Window.Milliseconds()).take(m, limit, now)

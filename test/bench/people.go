@@ -76,7 +76,27 @@ func seed(ctx context.Context, s *stack) (*cast, error) {
 		return nil, err
 	}
 	c.auditor = auditors[0]
-	return c, sw.rest(ctx, everyone-sw.n)
+	if err := sw.rest(ctx, everyone-sw.n); err != nil {
+		return nil, err
+	}
+	return c, s.settle(ctx)
+}
+
+// settle does at once what PostgreSQL does within a minute of so many
+// insertions: without statistics its plans are those for an empty table.
+func (s *stack) settle(ctx context.Context) error {
+	if s.name == embedded {
+		return nil
+	}
+	conn, err := pgx.Connect(ctx, s.database)
+	if err != nil {
+		return fmt.Errorf("gather statistics: %w", err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	if _, err := conn.Exec(ctx, `VACUUM ANALYZE`); err != nil {
+		return fmt.Errorf("gather statistics: %w", err)
+	}
+	return nil
 }
 
 // sower adds people.
@@ -191,8 +211,8 @@ func (s *sower) add(ctx context.Context, n int, one func(*db.Tx, identity.NewUse
 // crowd adds people up to n by COPY, with the columns as package identity
 // fills them. They have no phone number and no key: nobody changes them. The
 // index of the search is made again afterwards, which is faster.
-func crowd(ctx context.Context, url string, n int) error {
-	conn, err := pgx.Connect(ctx, url)
+func crowd(ctx context.Context, s *stack, n int) error {
+	conn, err := pgx.Connect(ctx, s.database)
 	if err != nil {
 		return fmt.Errorf("add a crowd: %w", err)
 	}
@@ -227,10 +247,8 @@ func crowd(ctx context.Context, url string, n int) error {
 	}, rows); err != nil {
 		return fmt.Errorf("add a crowd: %w", err)
 	}
-	for _, sql := range []string{index, `VACUUM ANALYZE users`} {
-		if _, err := conn.Exec(ctx, sql); err != nil {
-			return fmt.Errorf("add a crowd: %w", err)
-		}
+	if _, err := conn.Exec(ctx, index); err != nil {
+		return fmt.Errorf("add a crowd: %w", err)
 	}
-	return nil
+	return s.settle(ctx)
 }

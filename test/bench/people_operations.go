@@ -100,7 +100,7 @@ func (b *bench) million(ctx context.Context) error {
 		return err
 	}
 	progress("adding people up to %d", crowdSize)
-	if err := crowd(ctx, b.stack.pg.URL("million"), crowdSize); err != nil {
+	if err := crowd(ctx, b.stack, crowdSize); err != nil {
 		return err
 	}
 	if _, err := b.stack.start(ctx); err != nil {

@@ -35,9 +35,11 @@ type stack struct {
 	dir   string
 	count int // of processes
 	env   []string
-	pg    *local.Postgres // nil: embedded
-	redis *local.Redis
-	nodes []*node
+	// database is the URL of the PostgreSQL database in use.
+	database string
+	pg       *local.Postgres // nil: embedded
+	redis    *local.Redis
+	nodes    []*node
 }
 
 // newStack starts what the stack needs beside Gatehouse itself.
@@ -81,7 +83,8 @@ func (s *stack) use(ctx context.Context, database string) error {
 	if _, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{database}.Sanitize()); err != nil {
 		return fmt.Errorf("make database: %w", err)
 	}
-	s.env = append(s.env, "GATEHOUSE_DATABASE_URL="+s.pg.URL(database))
+	s.database = s.pg.URL(database)
+	s.env = append(s.env, "GATEHOUSE_DATABASE_URL="+s.database)
 	return nil
 }
 

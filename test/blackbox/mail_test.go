@@ -1,6 +1,7 @@
 package blackbox_test
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"mime"
@@ -77,7 +78,7 @@ func plainText(tb testing.TB, contentType, encoding string, r io.Reader) string 
 	parts := multipart.NewReader(r, params["boundary"])
 	for {
 		p, err := parts.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all.String()
 		}
 		if err != nil {

@@ -130,7 +130,7 @@ func (a *attacked) state() state {
 	}
 	var changes []string
 	for _, e := range all[entry](a.c, "/admin/audit-logs", nil) {
-		if e.Outcome == "success" {
+		if e.Outcome == "success" && e.Action != "key.added" { // which the program does by itself
 			changes = append(changes, e.Action+" "+e.ID)
 		}
 	}
@@ -228,7 +228,7 @@ func (a *attacked) bodies(to target) {
 		"deep object":             {strings.Repeat(`{"`+name+`":`, 1000) + "1" + strings.Repeat("}", 1000), kind, []int{400, 422}},
 		"deep value":              {`{"strange":` + strings.Repeat("[", 40) + strings.Repeat("]", 40) + `}`, kind, []int{400, 422}},
 		"too large":               {big, kind, []int{413}},
-		"too large, unknown size": {io.Reader(io.MultiReader(strings.NewReader(big))), kind, []int{413}},
+		"too large, unknown size": {io.MultiReader(strings.NewReader(big)), kind, []int{413}},
 		"text":                    {`{}`, "Content-Type: text/plain", []int{415}},
 		"form":                    {`a=b`, "Content-Type: application/x-www-form-urlencoded", []int{415}},
 		"XML":                     {`<a/>`, "Content-Type: application/xml", []int{415}},

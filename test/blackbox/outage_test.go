@@ -193,7 +193,7 @@ func TestPostgres_FrozenReadsGoOnAndAllElseIsRefusedUntilItIsBack(t *testing.T) 
 	o.run(o.pg.Pause, o.pg.Resume, 12*time.Second)
 }
 
-func TestPostgres_AwayForMoreThanAMinuteNoTokenIsAccepted(t *testing.T) {
+func TestPostgres_AwayForAMinuteNoTokenIsAcceptedAnyMore(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes a minute")
@@ -215,8 +215,8 @@ func TestPostgres_AwayForMoreThanAMinuteNoTokenIsAccepted(t *testing.T) {
 		return r.status != 200
 	})
 	t.Logf("reads went on for %v", time.Since(gone))
-	if r.refused(503, "unavailable"); time.Since(gone) < 50*time.Second || time.Since(gone) > 63*time.Second {
-		t.Errorf("reads went on for %v, not for a minute", time.Since(gone))
+	if r.refused(503, "unavailable"); time.Since(gone) < 30*time.Second || time.Since(gone) > time.Minute+3*time.Second {
+		t.Errorf("reads went on for %v, not for about a minute", time.Since(gone))
 	}
 	if err := o.pg.Start(); err != nil {
 		t.Fatal(err)

@@ -13,7 +13,6 @@ import (
 	"gatehouse/internal/platform/secret"
 	"gatehouse/internal/session"
 	"gatehouse/internal/signin"
-	"gatehouse/internal/throttle"
 )
 
 func (a *surface) signinRoutes(s *api.Surface) {
@@ -22,7 +21,7 @@ func (a *surface) signinRoutes(s *api.Surface) {
 		Tag: "Signing in", Summary: "Sign in with a password",
 	}, a.login)
 	api.Register(s, api.Route{
-		Method: http.MethodPost, Path: "/auth/refresh", Access: api.Cookie(),
+		Method: http.MethodPost, Path: "/auth/refresh", Access: api.Cookie(), Limit: perMinute(300),
 		Tag: "Signing in", Summary: "Exchange a refresh token for its successor and a new access token",
 	}, a.refresh)
 	api.Register(s, api.Route{
@@ -33,9 +32,6 @@ func (a *surface) signinRoutes(s *api.Surface) {
 
 // firstParty is the client id of sessions that a password starts.
 const firstParty = "gatehouse"
-
-// refreshes is how often a session may be renewed (LIM-3).
-func refreshes() throttle.Limit { return perMinute(30) }
 
 type loginInput struct {
 	Body struct {
@@ -83,7 +79,6 @@ func (a *surface) login(ctx context.Context, by actor.Actor, in *loginInput) (*s
 }
 
 type refreshInput struct {
-	Tally  api.Tally
 	Cookie secret.String `cookie:"__Host-refresh_token" format:"password"`
 	Body   *struct {
 		RefreshToken *secret.String `json:"refresh_token" format:"password" doc:"Of clients that asked for it in the body"`
@@ -97,13 +92,6 @@ func (a *surface) refresh(ctx context.Context, by actor.Actor, in *refreshInput)
 			return nil, errs.InvalidField("refresh_token", "one_of", "Send the token either as the cookie or here.")
 		}
 		token, via = *in.Body.RefreshToken, session.ByBody
-	}
-	claimed, err := session.Claimed(token)
-	if err != nil {
-		return nil, err
-	}
-	if err := in.Tally.Allow(ctx, throttle.BySession(claimed, "/auth/refresh"), refreshes()); err != nil {
-		return nil, err
 	}
 	signed, err := a.Signin.Refresh(ctx, by, token, via)
 	if err != nil {

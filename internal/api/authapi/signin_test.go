@@ -111,12 +111,9 @@ func TestRefresh_ByCookie(t *testing.T) {
 		b.post("/auth/refresh", apptest.Object{"refresh_token": "rt_x"}).Refused(422, "validation_failed")
 		p.Stranger(t).Post("/auth/refresh", nil).Golden("refresh_missing")
 
-		r := b.adopt(b.post("/auth/refresh", nil).Golden("refresh_cookie"))
+		b.adopt(b.post("/auth/refresh", nil).Golden("refresh_cookie"))
 		if b.refresh == first {
 			t.Error("a refused request or the refresh rotated nothing")
-		}
-		if r.Header.Get("RateLimit-Limit") != "30" {
-			t.Errorf("RateLimit-Limit = %q", r.Header.Get("RateLimit-Limit"))
 		}
 		// The successor of a spent token goes to a racing tab as well.
 		old := *b
@@ -158,7 +155,7 @@ func TestRefresh_IsLimitedPerSession(t *testing.T) {
 			b.adopt(b.post("/auth/refresh", nil).Want(200))
 		}
 		r := b.post("/auth/refresh", nil).Refused(429, "rate_limited")
-		if r.Header.Get("Retry-After") == "" || r.Header.Get("RateLimit-Remaining") != "0" {
+		if r.Header.Get("Retry-After") == "" {
 			t.Errorf("header %v", r.Header)
 		}
 		other.post("/auth/refresh", nil).Want(200)

@@ -67,7 +67,8 @@ func TestUpdate(t *testing.T) {
 		root.Do("PUT", path, `{}`, "If-Match: "+tag).Refused(412, "precondition_failed")
 		root.Do("DELETE", path, nil, "If-Match: "+tag).Refused(412, "precondition_failed")
 		root.Do("PATCH", path, `{"email_verified":true,"username":"ada"}`, mergePatch).Golden("user_patched")
-		ada.Get("/users/profile").Want(200)
+		ada.Get("/users/profile").Refused(401, "session_revoked") // the new address was not proven
+		ada = p.SignIn(t, "lovelace@example.com", apptest.PersonPassword)
 
 		root.Do("PATCH", path, `{"account_status":"suspended"}`, mergePatch).Golden("user_suspended")
 		ada.Get("/users/profile").Want(401)

@@ -61,6 +61,7 @@ type engine interface {
 	applied(ctx context.Context) (map[int]string, error)
 	listen(ctx context.Context, channels []string, deliver func(channel, payload string)) error
 	changed(ctx context.Context, since *int64) (bool, error)
+	listening(ctx context.Context) (int, error)
 	ping(ctx context.Context) error
 	stats() Stats
 	dialect() dialect
@@ -183,6 +184,10 @@ func (d *DB) Run(ctx context.Context) error {
 func (d *DB) Changed(ctx context.Context, since *int64) (bool, error) {
 	return d.engine.changed(ctx, since)
 }
+
+// Listening returns how many processes hear the notes of this database, which
+// is how many nodes run. It is 1 on SQLite.
+func (d *DB) Listening(ctx context.Context) (int, error) { return d.engine.listening(ctx) }
 
 // PollInterval is how often a reader that waits for changes of other
 // processes should look.

@@ -98,11 +98,12 @@ func (g *groupCommit) lead(ctx context.Context) {
 	}
 	g.mu.Unlock()
 
-	if err := g.commit(ctx, group); err != nil && len(group) > 1 {
-		// The fault of one must not be the fault of all.
+	// The fault of one must not be the fault of all. Where nothing could
+	// begin, it is nobody's fault and trying again would only wait again.
+	if begun, err := g.commit(ctx, group); err != nil && begun && len(group) > 1 {
 		for _, m := range group {
 			m.err = nil
-			_ = g.commit(ctx, []*member{m})
+			_, _ = g.commit(ctx, []*member{m})
 		}
 	}
 	for _, m := range group {
@@ -110,14 +111,15 @@ func (g *groupCommit) lead(ctx context.Context) {
 	}
 }
 
-// commit runs the group in one transaction. An error means that nothing of
-// the group was kept, and stands in every member.
-func (g *groupCommit) commit(ctx context.Context, group []*member) error {
+// commit runs the group in one transaction and reports whether that began. An
+// error means that nothing of the group was kept, and stands in every member.
+func (g *groupCommit) commit(ctx context.Context, group []*member) (begun bool, err error) {
 	if len(group) == 0 {
-		return nil
+		return false, nil
 	}
-	err := g.control(ctx, "BEGIN IMMEDIATE")
-	if err == nil {
+	err = g.control(ctx, "BEGIN IMMEDIATE")
+	begun = err == nil
+	if begun {
 		if err = g.runAll(ctx, group); err == nil {
 			err = g.control(ctx, "COMMIT")
 		}
@@ -132,7 +134,7 @@ func (g *groupCommit) commit(ctx context.Context, group []*member) error {
 			}
 		}
 	}
-	return err
+	return begun, err
 }
 
 func (g *groupCommit) runAll(ctx context.Context, group []*member) error {

@@ -51,7 +51,7 @@ func (d *DB) mayChange(ctx context.Context) ([]string, error) {
 	}, `SELECT CAST(c.relname AS TEXT) FROM pg_class AS c
 		LEFT JOIN pg_inherits AS i ON i.inhrelid = c.oid LEFT JOIN pg_class AS p ON p.oid = i.inhparent
 		WHERE c.relkind IN ('r', 'p') AND c.relnamespace = to_regnamespace('public')
-		AND COALESCE(p.relname, c.relname) IN `+In(&args, appendOnly)+`
+		AND COALESCE(p.relname, c.relname) IN `+In(&args, appendOnly())+`
 		AND has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') ORDER BY c.relname`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("inspect the rights of the role: %w", err)

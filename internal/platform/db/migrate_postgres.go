@@ -15,9 +15,6 @@ const (
 	migrateTimeout = 10 * time.Minute
 )
 
-// appendOnly are the tables whose rows the application may add and read only.
-var appendOnly = []string{"audit_logs", "audit_seals", "audit_heads"} //nolint:gochecknoglobals // a constant list
-
 func (p *postgresEngine) applied(ctx context.Context) (map[int]string, error) {
 	rows, err := p.query(ctx, planOnce, selectMigrations, nil)
 	if err == nil {
@@ -89,6 +86,18 @@ func applyPostgres(ctx context.Context, conn *pgx.Conn, m migration) error {
 	})
 }
 
+// appendOnly lists the tables whose rows the application may add and read only.
+func appendOnly() []string { return []string{"audit_logs", "audit_seals", "audit_heads"} }
+
+// partitions lists the partitions of the log, which have rights of their own.
+func partitions(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+	rows, err := conn.Query(ctx, `SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit_logs'::regclass`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
 // grant lets role use the tables, but change nothing in the log.
 func grant(ctx context.Context, conn *pgx.Conn, role string) error {
 	to := pgx.Identifier{role}.Sanitize()
@@ -97,7 +106,11 @@ func grant(ctx context.Context, conn *pgx.Conn, role string) error {
 		`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ` + to,
 		`REVOKE INSERT, UPDATE, DELETE ON schema_migrations FROM ` + to,
 	}
-	for _, table := range appendOnly {
+	parts, err := partitions(ctx, conn)
+	if err != nil {
+		return err
+	}
+	for _, table := range append(appendOnly(), parts...) {
 		statements = append(statements, `REVOKE UPDATE, DELETE, TRUNCATE ON `+table+` FROM `+to)
 	}
 	for _, s := range statements {

@@ -20,6 +20,7 @@ const (
 	maxAttempts    = 3 // of a transaction that lost a race
 	listenRetry    = 200 * time.Millisecond
 	keepAlive      = 5 * time.Second
+	listenName     = "gatehouse-listen"
 )
 
 type postgresEngine struct {
@@ -272,6 +273,13 @@ func (t *postgresTx) rollback(ctx context.Context) {
 	}
 }
 
+func (p *postgresEngine) listening(ctx context.Context) (n int, err error) {
+	rows, err := p.query(ctx, planOnce, `SELECT count(*) FROM pg_stat_activity
+		WHERE application_name = $1 AND datname = current_database()`, []any{listenName})
+	err = (&Row{rows: rows, err: err}).Scan(&n)
+	return n, err
+}
+
 // listen hears notes on a connection of its own and comes back when that is
 // lost.
 func (p *postgresEngine) listen(ctx context.Context, channels []string, deliver func(channel, payload string)) error {
@@ -293,7 +301,7 @@ func (p *postgresEngine) listen(ctx context.Context, channels []string, deliver 
 
 func (p *postgresEngine) listenOnce(ctx context.Context, channels []string, deliver func(channel, payload string)) error {
 	cfg := p.pool.Config().ConnConfig.Copy()
-	cfg.RuntimeParams["application_name"] = "gatehouse-listen"
+	cfg.RuntimeParams["application_name"] = listenName
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return err

@@ -121,6 +121,8 @@ func (s *sqliteEngine) changed(ctx context.Context, since *int64) (bool, error) 
 	return moved, nil
 }
 
+func (*sqliteEngine) listening(context.Context) (int, error) { return 1, nil }
+
 // listen has nothing to hear: other processes are seen through changed.
 func (*sqliteEngine) listen(ctx context.Context, _ []string, _ func(channel, payload string)) error {
 	<-ctx.Done()

@@ -4,6 +4,7 @@ CREATE TABLE links (
     purpose    VARCHAR(32) NOT NULL,
     user_id    UUID,           -- none: nobody exists yet
     email      VARCHAR(255) NOT NULL, -- canonical address that it was sent to
+    password_hash VARCHAR(255),       -- the password that using the link puts in force
     created_at TIMESTAMPTZ NOT NULL,
     expires_at TIMESTAMPTZ NOT NULL,
     CONSTRAINT links_pkey PRIMARY KEY (hash),
