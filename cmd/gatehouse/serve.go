@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -51,7 +52,7 @@ func (c serveCmd) Run(ctx context.Context, e *env) error {
 	for _, text := range loaded.Warnings {
 		log.WarnContext(ctx, text)
 	}
-	a, err := app.New(ctx, loaded.Config, app.Options{Version: buildVersion().Version, Logger: log})
+	a, err := app.New(ctx, loaded.Config, app.Options{Version: buildVersion().Version, Logger: log, HashWorkers: makeRoom()})
 	if err != nil {
 		return err
 	}
@@ -68,6 +69,15 @@ func (c serveCmd) Run(ctx context.Context, e *env) error {
 	return a.Run(ctx, services, func(addresses map[string]string) {
 		greet(e.Stdout, &loaded.Config, addresses, link, time.Since(began))
 	})
+}
+
+// makeRoom returns how many cores may hash passwords, and lets as many other
+// goroutines run beside them: hashing holds its threads for long and yields to
+// others in the kernel.
+func makeRoom() (hashWorkers int) {
+	cores := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(2 * cores)
+	return cores
 }
 
 // logger writes lines for a person where one reads along.

@@ -42,6 +42,10 @@ var (
 // maxPrincipals bounds the sessions that a node remembers.
 const maxPrincipals = 50_000
 
+// askAgain is how long a node that found the database away goes on without
+// asking it at each check.
+const askAgain = time.Second
+
 // Deps are what the check needs.
 type Deps struct {
 	DB       *db.DB
@@ -70,6 +74,7 @@ type Checker struct {
 	known    *otter.Cache[session.ID, *principal]
 
 	hits, misses atomic.Uint64
+	missed       atomic.Int64 // when the database was last found away, in nanoseconds since 1970
 }
 
 // New returns a Checker.
@@ -177,14 +182,19 @@ func (c *Checker) find(ctx context.Context, id session.ID) (*principal, error) {
 			return p, nil
 		}
 	}
+	away := known && trust != epoch.Lost && c.counts(p)
+	if away && c.now().Sub(time.Unix(0, c.missed.Load())) < askAgain {
+		return p, nil
+	}
 	fresh, err := c.read(ctx, id)
 	switch {
 	case err == nil:
 		c.known.Set(id, fresh)
 		c.shared.set(ctx, fresh)
 		return fresh, nil
-	case errors.Is(err, db.ErrUnavailable) && known && trust != epoch.Lost && c.counts(p):
+	case errors.Is(err, db.ErrUnavailable) && away:
 		// The database is away, and was seen within the minute: reads go on.
+		c.missed.Store(c.now().UnixNano())
 		return p, nil
 	}
 	return nil, err

@@ -50,9 +50,13 @@ func (s *Service) UpdateProfile(ctx context.Context, by actor.Actor, version int
 			now, err = s.editProfile(ctx, tx, by, locked, c)
 			return err
 		})
-		s.users.ForgetAfter(by.UserID, err)
+		if err != nil {
+			s.users.ForgetAfter(by.UserID, err)
+			return Person{}, err
+		}
+		s.users.Remember(now)
 	}
-	return Person{User: now, Roles: by.Roles}, err
+	return Person{User: now, Roles: by.Roles}, nil
 }
 
 // seen returns the person from memory where that will do: the statement that

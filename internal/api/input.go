@@ -26,6 +26,7 @@ type input struct {
 	bodyPointer  bool // may be missing
 	listing      []int
 	ifMatch      []int
+	tally        []int
 	noParameters bool
 }
 
@@ -64,6 +65,9 @@ func (in *input) gather(t reflect.Type, index []int, r Route) {
 			continue
 		case reflect.TypeFor[IfMatch]():
 			in.ifMatch = at
+			continue
+		case reflect.TypeFor[Tally]():
+			in.tally = at
 			continue
 		}
 		switch {
@@ -135,6 +139,9 @@ func (in *input) read(c *call, v any) error {
 	}
 	if in.ifMatch != nil {
 		dst.FieldByIndex(in.ifMatch).Set(reflect.ValueOf(IfMatch{values: c.r.Header["If-Match"]}))
+	}
+	if in.tally != nil {
+		dst.FieldByIndex(in.tally).Set(reflect.ValueOf(Tally{c}))
 	}
 	return in.readBody(c, dst)
 }

@@ -44,6 +44,7 @@ type Keys interface {
 // of a limiter that is off. Package throttle has it.
 type Limiter interface {
 	Allow(ctx context.Context, key throttle.Key, l throttle.Limit) throttle.Decision
+	Peek(ctx context.Context, key throttle.Key, l throttle.Limit) throttle.Decision
 }
 
 // Deps are the parts that a surface calls. All are required.

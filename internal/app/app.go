@@ -50,6 +50,8 @@ type Options struct {
 	Now     func() time.Time // nil: time.Now
 	RootCAs *x509.CertPool   // that sign the certificates of servers; nil: the system's
 	Quick   bool             // end without waiting for load balancers
+	// HashWorkers is how many cores may hash passwords at once. 0: GOMAXPROCS.
+	HashWorkers int
 }
 
 // App is the program, built and not yet running.
@@ -232,8 +234,8 @@ func (a *App) newSender(roots *x509.CertPool) (mail.Sender, error) {
 	return files, nil
 }
 
-func (a *App) buildCapabilities(ctx context.Context, _ Options) (err error) {
-	a.pool = bcrypt.NewPool(bcrypt.Config{})
+func (a *App) buildCapabilities(ctx context.Context, o Options) (err error) {
+	a.pool = bcrypt.NewPool(bcrypt.Config{Workers: o.HashWorkers})
 	a.passwords = password.New(password.Deps{Pool: a.pool, Peppers: a.Keys}, password.Config{Cost: a.cfg.PasswordCost})
 	if a.Users, err = identity.New(a.DB, a.Keys); err != nil {
 		return fmt.Errorf("identity: %w", err)

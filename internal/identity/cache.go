@@ -16,6 +16,9 @@ import (
 const (
 	cachedUsers = 10_000
 	cacheTTL    = time.Hour
+	// askAgain is how long memory serves after the database was found away,
+	// without asking it each time.
+	askAgain = time.Second
 )
 
 // cache holds people in memory. A person who is forgotten while being read is
@@ -24,6 +27,7 @@ type cache struct {
 	users *otter.Cache[UserID, User]
 
 	distrusted atomic.Bool
+	missed     atomic.Int64 // when the database was last found away, in nanoseconds since 1970
 
 	mu      sync.Mutex
 	reading map[UserID]*reading
@@ -53,16 +57,32 @@ func (s *Service) Cached(ctx context.Context, u UserID) (User, error) {
 	c := s.cache
 	known, ok := c.users.GetIfPresent(u)
 	distrusted := c.distrusted.Load()
-	if ok && !distrusted {
+	if ok && (!distrusted || time.Since(time.Unix(0, c.missed.Load())) < askAgain) {
 		return known, nil
 	}
 	r := c.begin(u)
 	found, err := s.Find(ctx, s.db, u)
 	c.end(u, r, found, err == nil)
 	if ok && errors.Is(err, db.ErrUnavailable) {
+		c.missed.Store(time.Now().UnixNano())
 		return known, nil
 	}
 	return found, err
+}
+
+// Remember puts what a committed change left into memory, unless something
+// newer is there.
+func (s *Service) Remember(u User) {
+	c := s.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r := c.reading[u.ID]; r != nil {
+		r.stale = true
+		delete(c.reading, u.ID)
+	}
+	if known, ok := c.users.GetIfPresent(u.ID); !ok || known.Version < u.Version {
+		c.users.Set(u.ID, u)
+	}
 }
 
 // Distrust says whether this node may have missed changes of other nodes.

@@ -15,28 +15,24 @@ import (
 	"gatehouse/internal/throttle"
 )
 
-// renewals is how often a session may be renewed (LIM-3).
-func renewals() throttle.Limit { return throttle.Limit{Max: 30, Window: time.Minute} }
+// Renewals is how often a session may be renewed (LIM-3).
+func Renewals() throttle.Limit { return throttle.Limit{Max: 30, Window: time.Minute} }
+
+// RenewalsOf is where the renewals of a session are counted. Only those that
+// happened are, so nobody who merely knows the id of a session can use its
+// limit up.
+func RenewalsOf(id session.ID) throttle.Key { return throttle.BySession(id, "/auth/refresh") }
 
 // Refresh rotates a refresh token and issues the next access token. A token
 // that was spent before the last ten seconds ends its session and is told to
 // the person (TOK-7). It checks all that a sign-in would (TOK-8) and returns
 // session.ErrInvalid, session.ErrRevoked, session.ErrExpired, or the state of
-// the account.
+// the account. It counts under RenewalsOf; whoever calls it refuses what is
+// beyond Renewals.
 func (s *Service) Refresh(ctx context.Context, by actor.Actor, refresh secret.String, via session.Delivery) (SignedIn, error) {
-	claimed, err := session.Claimed(refresh)
-	if err != nil {
-		return SignedIn{}, err
-	}
-	// Only renewals that happened count, so nobody who merely knows the id of
-	// a session can use its limit up.
-	limit := throttle.BySession(claimed, "/auth/refresh")
-	if err := s.Limits.Peek(ctx, limit, renewals()).Err(); err != nil {
-		return SignedIn{}, err
-	}
 	var signed SignedIn
 	var reused bool
-	err = s.DB.Tx(ctx, func(tx *db.Tx) error {
+	err := s.DB.Tx(ctx, func(tx *db.Tx) error {
 		signed, reused = SignedIn{}, false
 		r, err := s.Sessions.RotateTx(ctx, tx, refresh, via)
 		if err != nil {
@@ -78,7 +74,7 @@ func (s *Service) Refresh(ctx context.Context, by actor.Actor, refresh secret.St
 	if reused {
 		return SignedIn{}, session.ErrInvalid
 	}
-	s.Limits.Fail(ctx, limit, renewals())
+	s.Limits.Fail(ctx, RenewalsOf(signed.Session.ID), Renewals())
 	return s.issue(signed)
 }
 

@@ -21,7 +21,7 @@ func (a *surface) signinRoutes(s *api.Surface) {
 		Tag: "Signing in", Summary: "Sign in with a password",
 	}, a.login)
 	api.Register(s, api.Route{
-		Method: http.MethodPost, Path: "/auth/refresh", Access: api.Cookie(), Limit: perMinute(300),
+		Method: http.MethodPost, Path: "/auth/refresh", Access: api.Cookie(),
 		Tag: "Signing in", Summary: "Exchange a refresh token for its successor and a new access token",
 	}, a.refresh)
 	api.Register(s, api.Route{
@@ -79,6 +79,7 @@ func (a *surface) login(ctx context.Context, by actor.Actor, in *loginInput) (*s
 }
 
 type refreshInput struct {
+	Tally  api.Tally
 	Cookie secret.String `cookie:"__Host-refresh_token" format:"password"`
 	Body   *struct {
 		RefreshToken *secret.String `json:"refresh_token" format:"password" doc:"Of clients that asked for it in the body"`
@@ -92,6 +93,11 @@ func (a *surface) refresh(ctx context.Context, by actor.Actor, in *refreshInput)
 			return nil, errs.InvalidField("refresh_token", "one_of", "Send the token either as the cookie or here.")
 		}
 		token, via = *in.Body.RefreshToken, session.ByBody
+	}
+	if claimed, err := session.Claimed(token); err == nil {
+		if err := in.Tally.Peek(ctx, signin.RenewalsOf(claimed), signin.Renewals()); err != nil {
+			return nil, err
+		}
 	}
 	signed, err := a.Signin.Refresh(ctx, by, token, via)
 	if err != nil {

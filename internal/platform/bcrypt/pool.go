@@ -165,6 +165,7 @@ func (p *Pool) drop(j *job) {
 
 // work computes batches until no password waits.
 func (p *Pool) work() {
+	stepBack()
 	for b := p.take(); b != nil; b = p.take() {
 		inputs := make([]Input, len(b.jobs))
 		for i, j := range b.jobs {

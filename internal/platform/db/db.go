@@ -18,8 +18,9 @@ type Config struct {
 	// PoolSize bounds the connections to PostgreSQL and the readers of
 	// SQLite. 0 means 20.
 	PoolSize int
-	// CallTimeout bounds one exchange with the server. 0 means 2 s, so that a
-	// server which vanished is told to the client within 3 s.
+	// CallTimeout bounds one exchange with the server, and half of it the
+	// making of a connection. 0 means 1.8 s, so that a server which vanished is
+	// told to the client within 3 s.
 	CallTimeout time.Duration
 	// Now is the clock. nil means time.Now.
 	Now func() time.Time
@@ -29,7 +30,7 @@ type Config struct {
 
 const (
 	defaultPoolSize    = 20
-	defaultCallTimeout = 2 * time.Second
+	defaultCallTimeout = 1800 * time.Millisecond
 )
 
 // Querier reads. A *DB reads what is committed; a *Tx also what it wrote.

@@ -15,7 +15,6 @@ import (
 )
 
 const (
-	connectTimeout = time.Second
 	cancelTimeout  = 500 * time.Millisecond
 	maxAttempts    = 3 // of a transaction that lost a race
 	listenRetry    = 200 * time.Millisecond
@@ -36,8 +35,8 @@ func openPostgres(ctx context.Context, cfg Config) (*postgresEngine, error) {
 	}
 	pc.MaxConns = int32(min(cfg.PoolSize, 1000))
 	pc.MaxConnIdleTime = 5 * time.Minute
-	pc.ConnConfig.ConnectTimeout = connectTimeout
-	dialer := &net.Dialer{Timeout: connectTimeout, KeepAlive: keepAlive}
+	pc.ConnConfig.ConnectTimeout = cfg.CallTimeout / 2
+	dialer := &net.Dialer{Timeout: cfg.CallTimeout / 2, KeepAlive: keepAlive}
 	pc.ConnConfig.DialFunc = dialer.DialContext
 	// A statement that took too long is cancelled at the server and the
 	// connection lives on; one that does not even hear that is dropped.
@@ -307,7 +306,7 @@ func (p *postgresEngine) listenOnce(ctx context.Context, channels []string, deli
 		return err
 	}
 	defer func() {
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), cancelTimeout)
 		defer cancel()
 		_ = conn.Close(bounded)
 	}()

@@ -6,5 +6,6 @@ CREATE UNIQUE INDEX users_canonical_username_key ON users (canonical_username) W
 
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 
--- Searches read the pending list from end to end, so it is kept short.
-CREATE INDEX users_search_idx ON users USING gin (search_text gin_trgm_ops) WITH (gin_pending_list_limit = 256);
+-- Searches read the pending list from end to end, and writes that fill it empty
+-- it: long enough for the one, short enough for the other.
+CREATE INDEX users_search_idx ON users USING gin (search_text gin_trgm_ops) WITH (gin_pending_list_limit = 1024);
