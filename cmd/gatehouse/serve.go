@@ -23,6 +23,10 @@ type serveCmd struct {
 	configFlags
 }
 
+// gcPercent lets garbage grow to twice what lives, which is little, before it
+// is collected: requests are served with less collecting. GOGC overrides it.
+const gcPercent = 200
+
 // softMemoryLimit makes the collector work harder before a burst of requests
 // grows the process without need. GOMEMLIMIT overrides it.
 const softMemoryLimit = 256 << 20
@@ -46,6 +50,9 @@ func (c serveCmd) Run(ctx context.Context, e *env) error {
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(softMemoryLimit)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	sink := telemetry.NewSink(e.Stderr)
 	log := logger(sink, &loaded.Config, e.Stderr)

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 	"unicode/utf8"
 )
 
@@ -29,9 +31,16 @@ func (d *DB) Contains(ctx context.Context, table, column, fragment string, args 
 	if utf8.RuneCountInString(fragment) < 3 {
 		return exact, nil
 	}
+	if d.frequent.has(table + "." + column + "\x00" + fragment) {
+		return exact, nil
+	}
 	rows, err := d.matches(ctx, table, column, fragment)
-	if err != nil || len(rows) > fewMatches {
+	if err != nil {
 		return exact, err
+	}
+	if len(rows) > fewMatches {
+		d.frequent.add(table + "." + column + "\x00" + fragment)
+		return exact, nil
 	}
 	list, err := json.Marshal(rows)
 	if err != nil {
@@ -48,6 +57,35 @@ func (d *DB) matches(ctx context.Context, table, column, fragment string) ([]int
 	search := table + "_search"
 	return List(ctx, d, scan, "SELECT rowid FROM "+search+" WHERE "+search+"."+column+" MATCH $1 LIMIT $2",
 		ftsPhrase(fragment), fewMatches+1)
+}
+
+// frequent remembers which fragments were found often a moment ago, so that not
+// every search has to count. One that has become rare is found more slowly, and
+// just as well.
+type frequent struct {
+	mu    sync.Mutex
+	since time.Time
+	texts map[string]bool
+}
+
+const (
+	frequentFor  = 10 * time.Second
+	maxFrequents = 1000
+)
+
+func (f *frequent) has(text string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.texts[text] && time.Since(f.since) < frequentFor
+}
+
+func (f *frequent) add(text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if time.Since(f.since) >= frequentFor || len(f.texts) >= maxFrequents {
+		f.since, f.texts = time.Now(), map[string]bool{}
+	}
+	f.texts[text] = true
 }
 
 func placeholder(args *[]any) string { return "$" + strconv.Itoa(len(*args)) }

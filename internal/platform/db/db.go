@@ -50,6 +50,7 @@ type DB struct {
 	now    func() time.Time
 	log    *slog.Logger
 
+	frequent  frequent
 	mu        sync.RWMutex
 	listeners map[string][]func(payload string)
 }

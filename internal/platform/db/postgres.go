@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	cancelTimeout  = 500 * time.Millisecond
-	maxAttempts    = 3 // of a transaction that lost a race
-	listenRetry    = 200 * time.Millisecond
-	keepAlive      = 5 * time.Second
-	listenName     = "gatehouse-listen"
+	cancelTimeout = 500 * time.Millisecond
+	maxAttempts   = 3 // of a transaction that lost a race
+	listenRetry   = 200 * time.Millisecond
+	keepAlive     = 5 * time.Second
+	listenName    = "gatehouse-listen"
 )
 
 type postgresEngine struct {
