@@ -173,7 +173,7 @@ func (a *App) buildSupport(ctx context.Context, o Options) error {
 		masters = made
 	}
 	var err error
-	a.Keys, err = keyring.New(ctx, keyring.Deps{DB: a.DB, Master: masters, Now: a.now, Logger: a.log})
+	a.Keys, err = keyring.New(ctx, keyring.Deps{DB: a.DB, Master: masters, Now: a.now, Logger: a.log, AccessToken: keyring.Spec{}})
 	if err != nil {
 		return fmt.Errorf("keys: %w", err)
 	}

@@ -86,23 +86,23 @@ func production(tb testing.TB) ([]string, map[string]file) {
 	tb.Helper()
 	cert, key := pair(tb)
 	return []string{
-			"GATEHOUSE_PROFILE=production",
-			"GATEHOUSE_PUBLIC_URL=https://id.example",
-			"GATEHOUSE_TLS_CERT=/tls.crt",
-			"GATEHOUSE_TLS_KEY=/tls.key",
-			"GATEHOUSE_MASTER_KEY_FILE=/master",
-			"GATEHOUSE_DATABASE_URL_FILE=/db",
-			"GATEHOUSE_REDIS_URL_FILE=/redis",
-			"GATEHOUSE_SMTP_URL=smtps://mail.example",
-			"GATEHOUSE_MAIL_FROM=id@id.example",
-			"GATEHOUSE_MANAGEMENT_ADDR=127.0.0.1:9000",
-		}, map[string]file{
-			"/tls.crt": {cert, 0o444},
-			"/tls.key": {key, 0o400},
-			"/master":  {key64(tb) + "\n", 0o400},
-			"/db":      {"postgres://app:" + canary + "@db1:5432,db2:5432/gatehouse?sslmode=verify-full\n", 0o400},
-			"/redis":   {"rediss://:" + canary + "@r1:6379,r2:6379\n", 0o400},
-		}
+		"GATEHOUSE_PROFILE=production",
+		"GATEHOUSE_PUBLIC_URL=https://id.example",
+		"GATEHOUSE_TLS_CERT=/tls.crt",
+		"GATEHOUSE_TLS_KEY=/tls.key",
+		"GATEHOUSE_MASTER_KEY_FILE=/master",
+		"GATEHOUSE_DATABASE_URL_FILE=/db",
+		"GATEHOUSE_REDIS_URL_FILE=/redis",
+		"GATEHOUSE_SMTP_URL=smtps://mail.example",
+		"GATEHOUSE_MAIL_FROM=id@id.example",
+		"GATEHOUSE_MANAGEMENT_ADDR=127.0.0.1:9000",
+	}, map[string]file{
+		"/tls.crt": {cert, 0o444},
+		"/tls.key": {key, 0o400},
+		"/master":  {key64(tb) + "\n", 0o400},
+		"/db":      {"postgres://app:" + canary + "@db1:5432,db2:5432/gatehouse?sslmode=verify-full\n", 0o400},
+		"/redis":   {"rediss://:" + canary + "@r1:6379,r2:6379\n", 0o400},
+	}
 }
 
 func TestLoad_DefaultsNeedNothing(t *testing.T) {

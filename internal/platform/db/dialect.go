@@ -9,6 +9,7 @@ type dialect struct {
 	skipLocked string
 }
 
+//nolint:gochecknoglobals // constants of a type that can't be one
 var (
 	postgresDialect = dialect{name: "postgres", forUpdate: " FOR UPDATE", skipLocked: " FOR UPDATE SKIP LOCKED"}
 	sqliteDialect   = dialect{name: "sqlite"}
