@@ -36,8 +36,8 @@ func (a *away) Eval(context.Context, string, string, ...int64) ([]int64, error) 
 }
 
 var (
-	addr  = netip.MustParseAddr("203.0.113.7")          //nolint:gochecknoglobals // a constant
-	limit = throttle.Limit{Max: 3, Window: time.Minute} //nolint:gochecknoglobals // a constant
+	addr  = netip.MustParseAddr("203.0.113.7")
+	limit = throttle.Limit{Max: 3, Window: time.Minute}
 )
 
 // allowed counts how many of n events are allowed.

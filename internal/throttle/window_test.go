@@ -59,7 +59,7 @@ const (
 )
 
 // hitsCases hold for the node's own count and for the shared one.
-var hitsCases = map[string]struct { //nolint:gochecknoglobals // one table for two tests
+var hitsCases = map[string]struct {
 	limit Limit
 	steps []step
 }{
