@@ -85,7 +85,7 @@ func pair(tb testing.TB) (cert, key string) {
 func production(tb testing.TB) ([]string, map[string]file) {
 	tb.Helper()
 	cert, key := pair(tb)
-	return []string{
+	environ := []string{
 		"GATEHOUSE_PROFILE=production",
 		"GATEHOUSE_PUBLIC_URL=https://id.example",
 		"GATEHOUSE_TLS_CERT=/tls.crt",
@@ -96,13 +96,15 @@ func production(tb testing.TB) ([]string, map[string]file) {
 		"GATEHOUSE_SMTP_URL=smtps://mail.example",
 		"GATEHOUSE_MAIL_FROM=id@id.example",
 		"GATEHOUSE_MANAGEMENT_ADDR=127.0.0.1:9000",
-	}, map[string]file{
+	}
+	files := map[string]file{
 		"/tls.crt": {cert, 0o444},
 		"/tls.key": {key, 0o400},
 		"/master":  {key64(tb) + "\n", 0o400},
 		"/db":      {"postgres://app:" + canary + "@db1:5432,db2:5432/gatehouse?sslmode=verify-full\n", 0o400},
 		"/redis":   {"rediss://:" + canary + "@r1:6379,r2:6379\n", 0o400},
 	}
+	return environ, files
 }
 
 func TestLoad_DefaultsNeedNothing(t *testing.T) {
