@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -189,16 +188,6 @@ func (s *Service) count(ctx context.Context, where string, args []any) (n int64,
 // Count returns how many people are not deleted.
 func (s *Service) Count(ctx context.Context, q db.Querier) (n int64, err error) {
 	return n, q.QueryRow(ctx, `SELECT count(*) FROM users WHERE deleted_at IS NULL`).Scan(&n)
-}
-
-// IsEmpty reports whether there never was anybody.
-func (s *Service) IsEmpty(ctx context.Context, q db.Querier) (bool, error) {
-	var one int
-	err := q.QueryRow(ctx, `SELECT 1 FROM users LIMIT 1`).Scan(&one)
-	if errors.Is(err, db.ErrNoRows) {
-		return true, nil
-	}
-	return false, err
 }
 
 func (q Query) filtered() bool {
